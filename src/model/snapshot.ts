@@ -1,0 +1,116 @@
+/**
+ * The Snapshot: everything that the router, nginx.conf and every report are functions of. It is plain data in a fixed
+ * order (no Map, class, function or RegExp), so it prints, compares, crosses to a worker and serves as a golden file.
+ * Compiled things (tries, regular expressions, masks, pools) belong to whoever consumes it.
+ */
+import type { Policy } from "./policy.ts";
+
+export interface Snapshot {
+  /** Ascending by name. The host named "" serves every name that no other host does. */
+  readonly hosts: readonly Host[];
+  /** Ascending by key. */
+  readonly upstreams: readonly Upstream[];
+  /** Which certificate a server name gets; ascending by host. Wildcards are `*.example.com`. */
+  readonly tls: readonly TlsHost[];
+  /** Ascending by fingerprint. Private keys are kept apart, by the same fingerprint. */
+  readonly certificates: readonly Certificate[];
+  /** Answers a request whose host is unknown, or whose path no route of the chosen host matches. */
+  readonly defaultBackend: Backend;
+  /** Fingerprint of `--default-ssl-certificate`; null means the self-signed one. */
+  readonly defaultCertificate: string | null;
+}
+
+export interface Host {
+  /** Lower-case DNS name, `*.` and a DNS name, or "" for every name. */
+  readonly name: string;
+  /** True when an Ingress lists this host under spec.tls, so that a redirect to https leads somewhere. */
+  readonly tls: boolean;
+  /** In order of precedence: exact paths, then regular expressions, then prefixes; the longer path first, then by text. */
+  readonly routes: readonly Route[];
+  /** What a path that no route matches gets; null means the Snapshot's default backend. */
+  readonly defaultRoute: Route | null;
+}
+
+export interface Route {
+  readonly path: PathMatch;
+  readonly backend: Backend;
+  readonly policy: Policy;
+  /** Why every request is refused with 503 (a guarding annotation has an invalid value); null when the route is open. */
+  readonly closed: string | null;
+  /** The Ingress that declared the route, as namespace/name, and the path as written there. */
+  readonly ingress: string;
+  readonly declaredPath: string;
+}
+
+/**
+ * exact and prefix hold the percent-decoded path; a prefix has no trailing slash unless it is "/". A regex holds the
+ * source as written, without the leading ^: it is matched case-insensitively from the start of the path, open at the end.
+ */
+export type PathMatch =
+  | { readonly kind: "exact"; readonly path: string }
+  | { readonly kind: "prefix"; readonly path: string }
+  | { readonly kind: "regex"; readonly source: string };
+
+export type Backend =
+  | { readonly kind: "upstream"; readonly upstream: string; readonly service: ServiceRef }
+  /** The Service is missing, or has no such port: 503. */
+  | { readonly kind: "unavailable"; readonly reason: string; readonly service: ServiceRef | null }
+  /** The built-in 404 page. */
+  | { readonly kind: "notFound" };
+
+export interface ServiceRef {
+  readonly namespace: string;
+  readonly name: string;
+  /** Port name or number as the Ingress writes it. */
+  readonly port: string;
+}
+
+export interface Upstream {
+  /** `namespace/service/port`, and `/https` behind it where the upstream is spoken to over TLS. */
+  readonly key: string;
+  readonly protocol: "http" | "https";
+  readonly service: ServiceRef;
+  /** Without duplicates, ascending by address and port. Empty: 503. */
+  readonly endpoints: readonly Endpoint[];
+  /** The DNS name of an ExternalName Service, sent as Host and SNI to it; null for all others. */
+  readonly externalName: string | null;
+}
+
+export interface Endpoint {
+  /** IPv4 or IPv6 address, without brackets. */
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface TlsHost {
+  readonly host: string;
+  /** Fingerprint; null: the default certificate (the Secret is missing, malformed, mismatched or expired, or none is named). */
+  readonly certificate: string | null;
+  /** The Secret named, as namespace/name; null when the Ingress names none. */
+  readonly secret: string | null;
+}
+
+export interface Certificate {
+  /** SHA-256 over the PEM chain, in lower-case hex. */
+  readonly fingerprint: string;
+  /** The chain as PEM, leaf first. */
+  readonly chain: string;
+  /** DNS names of the leaf. */
+  readonly names: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number;
+  /** The Secrets that hold it, as namespace/name, ascending. */
+  readonly secrets: readonly string[];
+}
+
+/** Private keys as PEM by certificate fingerprint. Never printed, never part of a Snapshot. */
+export type PrivateKeys = ReadonlyMap<string, string>;
+
+export const emptySnapshot: Snapshot = {
+  hosts: [],
+  upstreams: [],
+  tls: [],
+  certificates: [],
+  defaultBackend: { kind: "notFound" },
+  defaultCertificate: null,
+};
