@@ -75,10 +75,16 @@ export interface Feature<A> {
   /** This feature's part of the Policy; undefined: nothing asked for. `problem` tells a mistake between values. */
   readonly policy: (
     values: Values<A>,
-    context: { readonly present: ReadonlySet<keyof A>; readonly problem: (annotation: keyof A & string, code: Problem["code"], message: string) => void },
+    context: {
+      readonly present: ReadonlySet<keyof A>;
+      readonly problem: (annotation: keyof A & string, code: Problem["code"], message: string) => void;
+    },
   ) => Partial<Policy> | undefined;
   /** Compiles the policy for the hot path; undefined: this policy asks nothing of this feature. */
-  readonly compile?: (policy: Policy, route: { readonly hostHasTls: boolean }) => { readonly request?: RequestHook; readonly response?: ResponseHook } | undefined;
+  readonly compile?: (
+    policy: Policy,
+    route: { readonly hostHasTls: boolean },
+  ) => { readonly request?: RequestHook; readonly response?: ResponseHook } | undefined;
   /** Directives for the location. */
   readonly nginx: (policy: Policy, context: NginxContext) => readonly Directive[] | Inexpressible;
 }

@@ -29,29 +29,38 @@ export interface Problem {
 /** The codes with one sentence each: what is wrong and what Sluice does meanwhile. */
 export const problemCodes = {
   FileUnreadable: "A manifest file cannot be read or parsed; the objects it last held stay in force.",
-  InvalidObject: "An object breaks the rules of its kind; it is not used (its last good state stays in force when it had one).",
-  DuplicateObject: "Two files hold an object of the same kind, namespace and name; the first file in order of path wins.",
+  InvalidObject:
+    "An object breaks the rules of its kind; it is not used (its last good state stays in force when it had one).",
+  DuplicateObject:
+    "Two files hold an object of the same kind, namespace and name; the first file in order of path wins.",
   DeprecatedVersion: "An Ingress is written for an API version that no longer exists; it is not used.",
   ClassNotFound: "An Ingress names an IngressClass that does not exist; it is not served.",
   ResourceBackend: "An Ingress backend refers to a resource, which Sluice does not serve; its path answers 503.",
   ServiceNotFound: "An Ingress backend names a Service that does not exist; its path answers 503.",
   PortNotFound: "An Ingress backend names a port that its Service does not have; its path answers 503.",
-  ExternalNameRefused: "A Service of type ExternalName is named while --allow-external-name=false; its path answers 503.",
+  ExternalNameRefused:
+    "A Service of type ExternalName is named while --allow-external-name=false; its path answers 503.",
   ExternalNameInvalid: "The external name of a Service is not a DNS name that may be resolved; its path answers 503.",
   ExternalNameUnresolved: "The external name of a Service cannot be resolved; its last addresses stay in use.",
   DuplicatePath: "Two Ingresses claim one host and path; the older one serves it.",
   InvalidRegex: "A path is not a regular expression that Sluice can match safely; its path answers 503.",
   LiteralRegex: "A path of type Prefix or Exact looks like a regular expression; it is matched literally.",
   SecretNotFound: "A TLS Secret does not exist; its hosts are served with the default certificate.",
-  CertificateInvalid: "A TLS Secret has no usable certificate and key; its hosts are served with the default certificate.",
-  CertificateMismatch: "The certificate and the key of a TLS Secret do not belong together, or the certificate does not cover the host; the default certificate is served.",
-  CertificateExpired: "The certificate of a TLS Secret is expired or not yet valid; its hosts are served with the default certificate.",
+  CertificateInvalid:
+    "A TLS Secret has no usable certificate and key; its hosts are served with the default certificate.",
+  CertificateMismatch:
+    "The certificate and the key of a TLS Secret do not belong together, or the certificate does not cover the host; the default certificate is served.",
+  CertificateExpired:
+    "The certificate of a TLS Secret is expired or not yet valid; its hosts are served with the default certificate.",
   DuplicateTlsHost: "Two Ingresses name different Secrets for one host; the older one decides.",
   UnknownAnnotation: "An annotation under a prefix of ours does not exist; it does nothing.",
-  UnsupportedAnnotation: "An annotation of ingress-nginx is known but not supported here; it does nothing, or closes its paths with 503 where it guards access.",
-  InvalidAnnotation: "An annotation's value is invalid; it does nothing, or closes its paths with 503 where it guards access.",
+  UnsupportedAnnotation:
+    "An annotation of ingress-nginx is known but not supported here; it does nothing, or closes its paths with 503 where it guards access.",
+  InvalidAnnotation:
+    "An annotation's value is invalid; it does nothing, or closes its paths with 503 where it guards access.",
   ConflictingAnnotation: "Two annotations of one object contradict each other; the message says which one counts.",
-  InvalidSetting: "A setting names an object that does not exist or cannot be used; the message says what is served instead.",
+  InvalidSetting:
+    "A setting names an object that does not exist or cannot be used; the message says what is served instead.",
 } as const satisfies Record<string, string>;
 
 export type ProblemCode = keyof typeof problemCodes;
