@@ -1,0 +1,176 @@
+/**
+ * The access log's two line formats: JSON, and ingress-nginx's upstreaminfo. A line is always one line of printable ASCII:
+ * every value is scanned, and what could end a field, a line or a terminal's patience is escaped, whoever sent it. Where
+ * lines go is log-sink.ts's. This is the hot path: about half a microsecond a line, measured by test/bench/lines.ts.
+ */
+
+export type AccessLogFormat = "json" | "nginx";
+
+export interface AccessRecord {
+  /** When the response ended, in milliseconds since the epoch. */
+  time: number;
+  remoteAddress: string;
+  remotePort: number;
+  method: string;
+  host: string;
+  /** The raw path and query as sent. */
+  target: string;
+  protocol: "HTTP/1.0" | "HTTP/1.1" | "HTTP/2.0";
+  scheme: "http" | "https";
+  status: number;
+  requestBytes: number;
+  /** Bytes of the body sent to the client. */
+  bytes: number;
+  /** Milliseconds, as are all durations here. */
+  duration: number;
+  /** "" when no upstream was asked; "a, b" when several were. */
+  upstreamAddress: string;
+  upstreamStatus: number;
+  upstreamDuration: number;
+  upstreamBytes: number;
+  tries: number;
+  requestId: string;
+  namespace: string;
+  ingress: string;
+  service: string;
+  servicePort: string;
+  referer: string;
+  userAgent: string;
+}
+
+/** One line, its "\n" included. Text is taken as bytes, one char a byte, as the heads were read. */
+export function formatAccessLine(format: AccessLogFormat, record: AccessRecord): string {
+  return format === "json" ? jsonLine(record) : nginxLine(record);
+}
+
+function jsonLine(record: AccessRecord): string {
+  const upstream =
+    record.upstreamAddress === ""
+      ? `"upstream":"","tries":${record.tries}`
+      : `"upstream":"${json(record.upstreamAddress)}","upstream_status":${record.upstreamStatus},"upstream_bytes":${
+          record.upstreamBytes
+        },"upstream_duration":${micros(record.upstreamDuration)},"tries":${record.tries}`;
+  return `{"time":"${isoTime(record.time)}","remote":"${json(record.remoteAddress)}","method":"${json(
+    record.method,
+  )}","scheme":"${record.scheme}","host":"${json(record.host)}","path":"${json(record.target)}","protocol":"${
+    record.protocol
+  }","status":${record.status},"bytes":${record.bytes},"request_bytes":${record.requestBytes},"duration":${micros(
+    record.duration,
+  )},${upstream},"request_id":"${json(record.requestId)}","namespace":"${json(record.namespace)}","ingress":"${json(
+    record.ingress,
+  )}","service":"${json(record.service)}","port":"${json(record.servicePort)}","referer":"${json(
+    record.referer,
+  )}","user_agent":"${json(record.userAgent)}"}\n`;
+}
+
+/**
+ * `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"
+ * $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr
+ * $upstream_response_length $upstream_response_time $upstream_status $req_id`, in UTC, with "-" for what is empty.
+ */
+function nginxLine(record: AccessRecord): string {
+  const upstream =
+    record.upstreamAddress === ""
+      ? "- - - -"
+      : `${nginx(record.upstreamAddress)} ${record.upstreamBytes} ${millis(record.upstreamDuration)} ${
+          record.upstreamStatus
+        }`;
+  const service = record.service === "" ? "-" : nginx(`${record.namespace}-${record.service}-${record.servicePort}`);
+  const request = record.method === "" ? "" : `${nginx(record.method)} ${nginx(record.target)} ${record.protocol}`;
+  return `${dash(record.remoteAddress)} - - [${localTime(record.time)}] "${request}" ${record.status} ${
+    record.bytes
+  } "${dash(record.referer)}" "${dash(record.userAgent)}" ${record.requestBytes} ${millis(
+    record.duration,
+  )} [${service}] [] ${upstream} ${dash(record.requestId)}\n`;
+}
+
+const unclean = /[^ !#-[\]-~]/;
+
+function json(text: string): string {
+  return unclean.test(text) ? escapeJson(text) : text;
+}
+
+function nginx(text: string): string {
+  return unclean.test(text) ? escapeNginx(text) : text;
+}
+
+function dash(text: string): string {
+  return text === "" ? "-" : nginx(text);
+}
+
+/** Everything but printable ASCII as \uXXXX, so that no reader, whatever it thinks of C1 or bidirectional controls, is misled. */
+function escapeJson(text: string): string {
+  return decoded(text).replace(/[^ !#-[\]-~]/g, (unit) =>
+    unit === '"' || unit === "\\" ? `\\${unit}` : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** As nginx's own log escapes: \xXX for the quote, the backslash and every byte that is not printable ASCII. */
+function escapeNginx(text: string): string {
+  const bytes = Buffer.from(text, isBytes(text) ? "latin1" : "utf8").toString("latin1");
+  return bytes.replace(
+    /[^ !#-[\]-~]/g,
+    (byte) => `\\x${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
+}
+
+/** Bytes that are UTF-8 as the text they stand for; any others as they are. */
+function decoded(text: string): string {
+  if (!isBytes(text)) return text;
+  try {
+    return utf8.decode(Buffer.from(text, "latin1"));
+  } catch {
+    return text;
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function isBytes(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) > 0xff) return false;
+  }
+  return true;
+}
+
+const threeDigits = Array.from({ length: 1000 }, (_, number) => String(number).padStart(3, "0"));
+
+/** Milliseconds as seconds with three decimals. toFixed would cost more than the rest of the line's numbers together. */
+function millis(milliseconds: number): string {
+  const whole = Math.max(0, Math.round(milliseconds));
+  return `${Math.floor(whole / 1000)}.${threeDigits[whole % 1000]}`;
+}
+
+/** Milliseconds as seconds with six decimals. */
+function micros(milliseconds: number): string {
+  const whole = Math.max(0, Math.round(milliseconds * 1000));
+  const thousands = Math.floor(whole / 1000);
+  return `${Math.floor(thousands / 1000)}.${threeDigits[thousands % 1000]}${threeDigits[whole % 1000]}`;
+}
+
+let isoSecond = -1;
+let isoText = "";
+
+/** `2026-11-20T12:36:00.123Z`; the text of the second is kept, for thousands of lines share it. */
+function isoTime(time: number): string {
+  const second = Math.floor(time / 1000);
+  if (second !== isoSecond) {
+    isoSecond = second;
+    isoText = new Date(second * 1000).toISOString().slice(0, 20);
+  }
+  return `${isoText}${threeDigits[Math.floor(time) - second * 1000]}Z`;
+}
+
+let localSecond = -1;
+let localText = "";
+
+/** `20/Nov/2026:12:36:00 +0000`. */
+function localTime(time: number): string {
+  const second = Math.floor(time / 1000);
+  if (second !== localSecond) {
+    localSecond = second;
+    const [, day, month, year, clock] = /^\w+, (\d+) (\w+) (\d+) ([\d:]+)/.exec(new Date(time).toUTCString()) ?? [];
+    localText = `${day}/${month}/${year}:${clock} +0000`;
+  }
+  return localText;
+}
