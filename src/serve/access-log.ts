@@ -40,27 +40,58 @@ export interface AccessRecord {
 
 /** One line, its "\n" included. Text is taken as bytes, one char a byte, as the heads were read. */
 export function formatAccessLine(format: AccessLogFormat, record: AccessRecord): string {
-  return format === "json" ? jsonLine(record) : nginxLine(record);
+  if (format === "json") return jsonLine(isClean(record) ? record : escaped(record, escapeJson));
+  return nginxLine(isClean(record) ? record : escaped(record, escapeNginx));
 }
 
+/** Anything but printable ASCII without the quote and the backslash. */
+const unclean = /[^ !#-[\]-~]/;
+
+/** All text at once: one scan of a joined string costs less than thirteen short ones. */
+function isClean(record: AccessRecord): boolean {
+  const { method, host, target, requestId, referer, userAgent, remoteAddress, upstreamAddress } = record;
+  const { namespace, ingress, service, servicePort } = record;
+  return !unclean.test(
+    method +
+      host +
+      target +
+      requestId +
+      referer +
+      userAgent +
+      remoteAddress +
+      upstreamAddress +
+      namespace +
+      ingress +
+      service +
+      servicePort,
+  );
+}
+
+function escaped(record: AccessRecord, quote: (text: string) => string): AccessRecord {
+  return {
+    ...record,
+    remoteAddress: quote(record.remoteAddress),
+    method: quote(record.method),
+    host: quote(record.host),
+    target: quote(record.target),
+    upstreamAddress: quote(record.upstreamAddress),
+    requestId: quote(record.requestId),
+    namespace: quote(record.namespace),
+    ingress: quote(record.ingress),
+    service: quote(record.service),
+    servicePort: quote(record.servicePort),
+    referer: quote(record.referer),
+    userAgent: quote(record.userAgent),
+  };
+}
+
+/** Every text of the record is escaped by now. */
 function jsonLine(record: AccessRecord): string {
   const upstream =
     record.upstreamAddress === ""
-      ? `"upstream":"","tries":${record.tries}`
-      : `"upstream":"${json(record.upstreamAddress)}","upstream_status":${record.upstreamStatus},"upstream_bytes":${
-          record.upstreamBytes
-        },"upstream_duration":${micros(record.upstreamDuration)},"tries":${record.tries}`;
-  return `{"time":"${isoTime(record.time)}","remote":"${json(record.remoteAddress)}","method":"${json(
-    record.method,
-  )}","scheme":"${record.scheme}","host":"${json(record.host)}","path":"${json(record.target)}","protocol":"${
-    record.protocol
-  }","status":${record.status},"bytes":${record.bytes},"request_bytes":${record.requestBytes},"duration":${micros(
-    record.duration,
-  )},${upstream},"request_id":"${json(record.requestId)}","namespace":"${json(record.namespace)}","ingress":"${json(
-    record.ingress,
-  )}","service":"${json(record.service)}","port":"${json(record.servicePort)}","referer":"${json(
-    record.referer,
-  )}","user_agent":"${json(record.userAgent)}"}\n`;
+      ? ""
+      : `"upstream_status":${record.upstreamStatus},"upstream_bytes":${record.upstreamBytes},"upstream_duration":${micros(record.upstreamDuration)},`;
+  return `{"time":"${isoTime(record.time)}","remote":"${record.remoteAddress}","method":"${record.method}","scheme":"${record.scheme}","host":"${record.host}","path":"${record.target}","protocol":"${record.protocol}","status":${record.status},"bytes":${record.bytes},"request_bytes":${record.requestBytes},"duration":${micros(record.duration)},"upstream":"${record.upstreamAddress}",${upstream}"tries":${record.tries},"request_id":"${record.requestId}","namespace":"${record.namespace}","ingress":"${record.ingress}","service":"${record.service}","port":"${record.servicePort}","referer":"${record.referer}","user_agent":"${record.userAgent}"}\n`;
 }
 
 /**
@@ -72,30 +103,10 @@ function nginxLine(record: AccessRecord): string {
   const upstream =
     record.upstreamAddress === ""
       ? "- - - -"
-      : `${nginx(record.upstreamAddress)} ${record.upstreamBytes} ${millis(record.upstreamDuration)} ${
-          record.upstreamStatus
-        }`;
-  const service = record.service === "" ? "-" : nginx(`${record.namespace}-${record.service}-${record.servicePort}`);
-  const request = record.method === "" ? "" : `${nginx(record.method)} ${nginx(record.target)} ${record.protocol}`;
-  return `${dash(record.remoteAddress)} - - [${localTime(record.time)}] "${request}" ${record.status} ${
-    record.bytes
-  } "${dash(record.referer)}" "${dash(record.userAgent)}" ${record.requestBytes} ${millis(
-    record.duration,
-  )} [${service}] [] ${upstream} ${dash(record.requestId)}\n`;
-}
-
-const unclean = /[^ !#-[\]-~]/;
-
-function json(text: string): string {
-  return unclean.test(text) ? escapeJson(text) : text;
-}
-
-function nginx(text: string): string {
-  return unclean.test(text) ? escapeNginx(text) : text;
-}
-
-function dash(text: string): string {
-  return text === "" ? "-" : nginx(text);
+      : `${record.upstreamAddress} ${record.upstreamBytes} ${millis(record.upstreamDuration)} ${record.upstreamStatus}`;
+  const service = record.service === "" ? "-" : `${record.namespace}-${record.service}-${record.servicePort}`;
+  const request = record.method === "" ? "-" : `${record.method} ${record.target} ${record.protocol}`;
+  return `${record.remoteAddress || "-"} - - [${localTime(record.time)}] "${request}" ${record.status} ${record.bytes} "${record.referer || "-"}" "${record.userAgent || "-"}" ${record.requestBytes} ${millis(record.duration)} [${service}] [] ${upstream} ${record.requestId || "-"}\n`;
 }
 
 /** Everything but printable ASCII as \uXXXX, so that no reader, whatever it thinks of C1 or bidirectional controls, is misled. */

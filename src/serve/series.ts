@@ -15,6 +15,7 @@ export interface SeriesLabels {
 
 /** The series of requests that no route took, and of those whose route has long gone. */
 export const unroutedLabels: SeriesLabels = { host: "", namespace: "", ingress: "", service: "" };
+const unroutedId = 0;
 
 /** What a worker has to know, as plain data for postMessage. To be applied before the Snapshot that it belongs to. */
 export interface SeriesUpdate {
@@ -91,7 +92,9 @@ export class SeriesRegistry {
 
   /** All that a worker which starts, or replaces another, has to be told. */
   everything(worker: number): SeriesUpdate {
-    const added = Array.from(this.#byKey.values(), ({ key, id }) => ({ key, id }));
+    const added = Array.from(this.#byKey.values(), ({ key, id }) => ({ key, id })).filter(
+      ({ id }) => id !== unroutedId,
+    );
     return { blocks: this.#blocksFrom(0, worker), removed: [], added };
   }
 
@@ -168,11 +171,11 @@ export class SeriesTable {
   readonly #byKey = new Map<string, SeriesCounters>();
   readonly #unrouted: SeriesCounters;
 
-  /** `update`: the registry's everything(). */
+  /** `update`: the registry's everything(), whose first block begins with the unrouted series. */
   constructor(update: SeriesUpdate) {
     const [block] = update.blocks;
     if (block === undefined) throw new Error("the first series update holds no memory");
-    this.#unrouted = new SeriesCounters(new Float64Array(block.buffer), 0);
+    this.#unrouted = new SeriesCounters(new Float64Array(block.buffer), unroutedId);
     this.apply(update);
   }
 
