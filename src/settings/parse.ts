@@ -160,6 +160,8 @@ function readText<T>(type: ValueType<T>, given: Given): T {
 
 function unknownFlag(command: CommandName, rawName: string): string {
   const flag = rawName.replace(/^--?(no-)?/, "");
+  if (rawName.startsWith("--no-") && tableRows(command).some((row) => row.flag === flag))
+    return `sluice ${command} has no flag ${rawName}, for --${flag} is no switch; leave it out to get its default`;
   const owners = commandNames.filter((each) => tableRows(each).some((row) => row.flag === flag));
   if (owners.length > 0)
     return `sluice ${command} has no flag ${rawName}; it belongs to sluice ${owners.join(" and sluice ")}`;
