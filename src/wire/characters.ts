@@ -28,17 +28,6 @@ export const hexValues = table((code) => {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : 255;
 });
 
-/**
- * Is `name` (lower-case letters, digits and "-") the text at `start`, in any case? The caller has checked that the text
- * there is made of token bytes and has that length; among those, setting bit 5 only folds letters.
- */
-export function sameName(text: string, start: number, name: string): boolean {
-  for (let index = 0; index < name.length; index++) {
-    if ((text.charCodeAt(start + index) | 0x20) !== name.charCodeAt(index)) return false;
-  }
-  return true;
-}
-
 /** Is the text between the offsets `word`, a lower-case token, in any case? */
 export function sameWord(text: string, start: number, end: number, word: string): boolean {
   return end - start === word.length && text.slice(start, end).toLowerCase() === word;

@@ -21,6 +21,9 @@ export function readConnection(fields: Fields, rules: FieldRules): number {
     ? (fields.value("connection") ?? "")
     : fields.text.slice(fields.valueStart(known.connection), fields.valueEnd(known.connection));
 
+  // What nearly every client and upstream sends, if it sends the field at all.
+  if (value === "keep-alive" || value === "Keep-Alive") return connectionOption.keepAlive;
+  if (value === "close") return connectionOption.close;
   for (let start = 0; start <= value.length; ) {
     const comma = value.indexOf(",", start);
     const stop = comma === -1 ? value.length : comma;

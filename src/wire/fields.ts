@@ -88,10 +88,16 @@ export class Fields {
 }
 
 /**
- * Reads the field lines of `text` from the offset `from` to its end, which the caller has seen to be an empty line: so no
- * loop here runs past the end. Hot: about half of what a request costs in this folder. RFC 9112 section 5.
+ * Reads the field lines of `text`, whose bytes are given too, from the offset `from` to the end, which the caller has seen
+ * to be an empty line: so no loop here runs past it. Hot: most of what a request costs in this folder. RFC 9112 section 5.
  */
-export function parseFields(fields: Fields, text: string, from: number, rules: FieldRules): HeadError | null {
+export function parseFields(
+  fields: Fields,
+  text: string,
+  bytes: Uint8Array,
+  from: number,
+  rules: FieldRules,
+): HeadError | null {
   const { dropped, most } = rules;
   let offsets = fields.offsets;
   let codes = fields.codes;
@@ -110,26 +116,26 @@ export function parseFields(fields: Fields, text: string, from: number, rules: F
     const line = at;
     let kinds = 0;
     for (;;) {
-      const kind = tokenBytes[text.charCodeAt(at)] as number;
+      const kind = tokenBytes[bytes[at] as number] as number;
       if (!(kind > 0)) break;
       kinds |= kind;
       at++;
     }
-    if (at === line || text.charCodeAt(at) !== 0x3a) {
-      if (at === line && text.charCodeAt(at) === 13 && text.charCodeAt(at + 1) === 10) break;
+    if (at === line || bytes[at] !== 0x3a) {
+      if (at === line && bytes[at] === 13 && bytes[at + 1] === 10) break;
       return refuseName(text, line, at);
     }
     const nameEnd = at++;
     const afterColon = at;
-    let byte = text.charCodeAt(at);
-    while (byte === 0x20 || byte === 9) byte = text.charCodeAt(++at);
+    let byte = bytes[at] as number;
+    while (byte === 0x20 || byte === 9) byte = bytes[++at] as number;
     const valueStart = at;
-    while (valueBytes[byte] === 1) byte = text.charCodeAt(++at);
-    if (byte !== 13 || text.charCodeAt(at + 1) !== 10) return refuseValue(text, line, nameEnd, byte);
+    while (valueBytes[byte] === 1) byte = bytes[++at] as number;
+    if (byte !== 13 || bytes[at + 1] !== 10) return refuseValue(text, line, nameEnd, byte);
     let valueEnd = at;
     if (valueEnd > valueStart) {
-      let last = text.charCodeAt(valueEnd - 1);
-      while (last === 0x20 || last === 9) last = text.charCodeAt(--valueEnd - 1);
+      let last = bytes[valueEnd - 1];
+      while (last === 0x20 || last === 9) last = bytes[--valueEnd - 1];
     }
 
     if (count === most) return refuse(431, `more than ${most} header fields`);
@@ -138,7 +144,7 @@ export function parseFields(fields: Fields, text: string, from: number, rules: F
       offsets = fields.offsets;
       codes = fields.codes;
     }
-    const code = kinds > 1 ? known.underscored : codeOfName(text, line, nameEnd);
+    const code = kinds > 1 ? known.underscored : codeOfName(bytes, line, nameEnd);
     if (code !== known.other) {
       const bit = 1 << code;
       if ((present & bit) === 0) first[code] = count;
@@ -156,7 +162,7 @@ export function parseFields(fields: Fields, text: string, from: number, rules: F
     if (dropped[code] === 1) {
       if (run < line) forwarded += text.slice(run, line);
       run = next;
-    } else if (valueEnd !== at || valueStart !== afterColon + 1 || text.charCodeAt(afterColon) !== 0x20) {
+    } else if (valueEnd !== at || valueStart !== afterColon + 1 || bytes[afterColon] !== 0x20) {
       if (run < line) forwarded += text.slice(run, line);
       forwarded += `${text.slice(line, nameEnd)}: ${text.slice(valueStart, valueEnd)}\r\n`;
       run = next;

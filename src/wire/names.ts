@@ -3,7 +3,6 @@
  * forwarded-header family is replaced by ours, the rest passes. Names are found by length first: most names of a request
  * are of a length that few known names have, so a look-up costs a compare or two.
  */
-import { sameName } from "./characters.ts";
 
 /** Codes of known names. They number bits of a 32-bit mask, so there can be no more than 31. */
 export const known = {
@@ -69,18 +68,26 @@ const spelling: readonly (readonly [string, number])[] = [
 
 const longest = Math.max(...spelling.map(([name]) => name.length));
 const byLength = Array.from({ length: longest + 1 }, (_, length) =>
-  spelling.filter(([name]) => name.length === length).map(([name, code]) => ({ name, code })),
+  spelling.filter(([name]) => name.length === length).map(([name, code]) => ({ name: Buffer.from(name), code })),
 );
 
 /** The code of the field name between the offsets, which holds token bytes only. Hot. */
-export function codeOfName(text: string, start: number, end: number): number {
+export function codeOfName(bytes: Uint8Array, start: number, end: number): number {
   const candidates = byLength[end - start];
   if (candidates === undefined) return known.other;
   for (let index = 0; index < candidates.length; index++) {
-    const candidate = candidates[index] as { name: string; code: number };
-    if (sameName(text, start, candidate.name)) return candidate.code;
+    const candidate = candidates[index] as { name: Uint8Array; code: number };
+    if (sameName(bytes, start, candidate.name)) return candidate.code;
   }
   return known.other;
+}
+
+/** Setting bit 5 folds letters; of the other token bytes it turns none into a letter, a digit or "-". */
+function sameName(bytes: Uint8Array, start: number, name: Uint8Array): boolean {
+  for (let index = 0; index < name.length; index++) {
+    if (((bytes[start + index] as number) | 0x20) !== name[index]) return false;
+  }
+  return true;
 }
 
 /** A connection's own affair, in either direction (RFC 9110 7.6.1), or written anew by us. */

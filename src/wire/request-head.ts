@@ -8,6 +8,7 @@ import { sameWord } from "./characters.ts";
 import { connectionOption, readConnection } from "./connection.ts";
 import { type FieldRules, Fields, parseFields } from "./fields.ts";
 import { readContentLength, readTransferEncoding } from "./framing.ts";
+import { bytesOf, longestHead } from "./head-bytes.ts";
 import { type HeadError, refuse } from "./head-error.ts";
 import { droppedFromRequest, known } from "./names.ts";
 import { parseRequestLine } from "./request-line.ts";
@@ -52,11 +53,16 @@ export class RequestHead {
  */
 export function parseRequestHead(text: string, head: RequestHead): HeadError | null {
   if (!text.endsWith("\r\n\r\n")) return refuse(400, "an incomplete head");
-  const from = parseRequestLine(text, head);
+  if (text.length > longestHead) return refuse(431, "a head longer than 64 KiB");
+  const bytes = bytesOf(text);
+  const from = parseRequestLine(text, bytes, head);
   if (typeof from !== "number") return from;
   const { fields } = head;
   return (
-    parseFields(fields, text, from, rules) ?? readHost(head, fields) ?? readFraming(head, fields) ?? readOptions(head)
+    parseFields(fields, text, bytes, from, rules) ??
+    readHost(head, fields) ??
+    readFraming(head, fields) ??
+    readOptions(head)
   );
 }
 

@@ -21,27 +21,27 @@ export interface RequestLine {
 }
 
 /** The offset after the line, or why the request is refused. Hot. */
-export function parseRequestLine(text: string, line: RequestLine): number | HeadError {
+export function parseRequestLine(text: string, bytes: Uint8Array, line: RequestLine): number | HeadError {
   let at = 0;
   for (;;) {
-    const code = text.charCodeAt(at);
+    const code = bytes[at] as number;
     // Methods are case-sensitive and all registered ones are upper-case: "get" is an attempt to be read as GET by some.
     if (!((tokenBytes[code] as number) > 0) || (code >= 0x61 && code <= 0x7a)) break;
     at++;
   }
-  if (at === 0 || at > longestMethod || text.charCodeAt(at) !== 0x20) return refuseMethod(text, at);
+  if (at === 0 || at > longestMethod || bytes[at] !== 0x20) return refuseMethod(text, at);
   const method = at === 3 && text.startsWith("GET") ? "GET" : text.slice(0, at);
 
   const start = ++at;
   let kinds = 0;
   for (;;) {
-    const kind = targetBytes[text.charCodeAt(at)] as number;
+    const kind = targetBytes[bytes[at] as number] as number;
     if (!(kind > 0)) break;
     kinds |= kind;
     at++;
   }
   if (at > longestRequestLine) return refuse(414, "the request line is longer than 16 KiB");
-  if (at === start || text.charCodeAt(at) !== 0x20) return refuseTarget(text, start, at);
+  if (at === start || bytes[at] !== 0x20) return refuseTarget(text, start, at);
   const target = text.slice(start, at);
   // Browsers send "\" raw in a query and as "/" in a path; some servers read it as "/" wherever it is in a path.
   if (kinds > 1 && !backslashesInQuery(target)) return refuse(400, "a backslash in the path of the target", target);
@@ -58,7 +58,7 @@ export function parseRequestLine(text: string, line: RequestLine): number | Head
   line.minor = minor;
   line.authority = "";
   line.pathAndQuery = target;
-  if (text.charCodeAt(start) !== 0x2f || method === "TRACE") {
+  if (bytes[start] !== 0x2f || method === "TRACE") {
     const error = readOtherForm(line);
     if (error !== null) return error;
   }

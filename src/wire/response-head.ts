@@ -6,6 +6,7 @@ import { sameWord, valueBytes } from "./characters.ts";
 import { connectionOption, readConnection } from "./connection.ts";
 import { type FieldRules, Fields, parseFields } from "./fields.ts";
 import { readContentLength, readTransferEncoding } from "./framing.ts";
+import { bytesOf, longestHead } from "./head-bytes.ts";
 import { refuse } from "./head-error.ts";
 import { droppedFromResponse, known } from "./names.ts";
 
@@ -48,10 +49,11 @@ export class ResponseHead {
  */
 export function parseResponseHead(text: string, requestMethod: string, head: ResponseHead): string | null {
   if (!text.endsWith("\r\n\r\n")) return "an incomplete head";
+  if (text.length > longestHead) return "a head longer than 64 KiB";
   const from = parseStatusLine(text, head);
   if (typeof from !== "number") return from;
   const { fields } = head;
-  const error = parseFields(fields, text, from, rules);
+  const error = parseFields(fields, text, bytesOf(text), from, rules);
   if (error !== null) return error.reason;
   const options = readConnection(fields, rules);
   head.forwarded = fields.forwarded;

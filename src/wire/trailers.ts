@@ -3,13 +3,15 @@
  * routing, access, caching or the reading of the content is dropped (RFC 9110 6.5.1).
  */
 import { type FieldRules, Fields, parseFields } from "./fields.ts";
+import { bytesOf } from "./head-bytes.ts";
 import { droppedFromRequest } from "./names.ts";
 
 const rules: FieldRules = { dropped: droppedFromRequest, most: 32 };
 
 const refusedNames = new Set([
-  "accept-ranges",
   "age",
+  "allow",
+  "alt-svc",
   "authentication-info",
   "authorization",
   "cache-control",
@@ -28,6 +30,7 @@ const refusedNames = new Set([
   "referer",
   "refresh",
   "retry-after",
+  "server",
   "set-cookie",
   "strict-transport-security",
   "user-agent",
@@ -36,7 +39,16 @@ const refusedNames = new Set([
   "warning",
   "www-authenticate",
 ]);
-const refusedPrefixes = ["access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-", "x-original-"];
+const refusedPrefixes = [
+  "accept",
+  "access-control-",
+  "content-",
+  "if-",
+  "proxy-",
+  "sec-",
+  "x-forwarded-",
+  "x-original-",
+];
 /** Digests of the content, which only a trailer can carry: the exception from "content-". */
 const digests = new Set(["content-digest", "content-md5"]);
 
@@ -44,7 +56,7 @@ const digests = new Set(["content-digest", "content-md5"]);
 export function readTrailers(section: string): { readonly lines: string; readonly error: string | null } {
   if (section === "\r\n") return { lines: "", error: null };
   const fields = new Fields();
-  const error = parseFields(fields, section, 0, rules);
+  const error = parseFields(fields, section, bytesOf(section), 0, rules);
   if (error !== null) return { lines: "", error: `in the trailers: ${error.reason}` };
   fields.drop(rules, (name) => !mayTrail(name));
   return { lines: fields.forwarded, error: null };
