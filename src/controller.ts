@@ -1,0 +1,261 @@
+/**
+ * "Changed" becomes one translation, and the translation is published: at once after quiet, held off during a burst, and
+ * without any wait when only endpoints changed. A bug of ours that throws is logged and counted, and the last good Snapshot
+ * stays in force. What the objects mean is decided in translate; how a Snapshot reaches the workers, in serve/dataplane.
+ */
+import { type Clock, systemClock } from "./controller/clock.ts";
+import { HoldOff } from "./controller/hold-off.ts";
+import { ProblemLog } from "./controller/problem-log.ts";
+import type { Log } from "./log.ts";
+import { compareProblems, type Problem, type ProblemCode } from "./model/problem.ts";
+import { emptySnapshot, type PrivateKeys, type Snapshot } from "./model/snapshot.ts";
+import type { Objects } from "./sources/objects.ts";
+import {
+  refreshEndpoints,
+  type TranslateInput,
+  type TranslateSettings,
+  type Translation,
+  translate,
+} from "./translate/translate.ts";
+
+/** What the controller reads of the object store (sources/store). */
+export interface ObservedStore {
+  readonly objects: Objects;
+  readonly problems: readonly Problem[];
+  /** `services` are the `namespace/name` of those whose endpoints changed. Returns what ends the subscription. */
+  onChange(listener: (change: { endpointsOnly: boolean; services: ReadonlySet<string> }) => void): unknown;
+}
+
+/** What it needs of external names (sources/dns). */
+export interface ResolvedNames {
+  readonly resolved: ReadonlyMap<string, readonly string[]>;
+  readonly problems?: readonly Problem[];
+  /** The names to keep resolving from now on. */
+  set(names: readonly string[]): void;
+  onChange(listener: () => void): unknown;
+}
+
+export interface ControllerParts {
+  readonly settings: TranslateSettings;
+  readonly store: ObservedStore;
+  readonly names: ResolvedNames;
+  readonly dataPlane: { publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void> };
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** Replaced in tests, to stand for a bug. */
+  readonly translation?: { readonly translate: typeof translate; readonly refreshEndpoints: typeof refreshEndpoints };
+}
+
+/** What metrics and the admin port tell of the controller. Times are milliseconds since the epoch, durations seconds. */
+export interface ControllerState {
+  readonly snapshot: Snapshot;
+  /** Sorted; of the store, of external names and of the last translation. */
+  readonly problems: readonly Problem[];
+  /** Every code that occurs, with how many there are. */
+  readonly problemCounts: ReadonlyMap<ProblemCode, number>;
+  /** Snapshots that every worker has acknowledged since the start. */
+  readonly published: number;
+  /** When the last of them was; null before the first. */
+  readonly publishedAt: number | null;
+  readonly translations: number;
+  readonly lastTranslateSeconds: number;
+  /** From the first change that it holds to the last worker's acknowledgement of the last Snapshot. */
+  readonly lastEffectSeconds: number;
+  /** Translations that threw and publications that were refused: bugs of ours. */
+  readonly failures: number;
+  readonly lastFailure: string | null;
+}
+
+/** Milliseconds until a configuration that was not taken is offered again. */
+const retryDelay = 1000;
+
+/** Milliseconds until certificates are looked at again, at least. */
+const shortestRecheck = 1000;
+
+export class Controller {
+  readonly #parts: ControllerParts;
+  readonly #clock: Clock;
+  readonly #translation: NonNullable<ControllerParts["translation"]>;
+  readonly #holdOff: HoldOff;
+  readonly #problemLog: ProblemLog;
+  #previous: Translation | null = null;
+  /** What the data plane was last given and did not refuse. */
+  #inForce: Translation | null = null;
+  #changedServices = new Set<string>();
+  #endpointsScheduled: boolean = false;
+  /** When the first change came that no translation has read yet, as Clock.elapsed; null: none. */
+  #changedAt: number | null = null;
+  #cancelRecheck: () => void = () => {};
+  #stopped: boolean = true;
+  #state: ControllerState = {
+    snapshot: emptySnapshot,
+    problems: [],
+    problemCounts: new Map(),
+    published: 0,
+    publishedAt: null,
+    translations: 0,
+    lastTranslateSeconds: 0,
+    lastEffectSeconds: 0,
+    failures: 0,
+    lastFailure: null,
+  };
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+    this.#clock = parts.clock ?? systemClock;
+    this.#translation = parts.translation ?? { translate, refreshEndpoints };
+    this.#holdOff = new HoldOff(this.#clock, () => void this.#translateAll());
+    this.#problemLog = new ProblemLog(parts.log);
+  }
+
+  get state(): ControllerState {
+    return this.#state;
+  }
+
+  /**
+   * Translates what the store holds and follows it from then on. Call it once every source has synced: a Snapshot of half
+   * the objects would answer 404 for the rest. Resolves when the first Snapshot is in force, or has failed.
+   */
+  async start(): Promise<void> {
+    this.#stopped = false;
+    this.#parts.store.onChange((change) => this.#storeChanged(change));
+    this.#parts.names.onChange(() => this.#changed());
+    this.#changedAt = this.#clock.elapsed();
+    await this.#translateAll();
+  }
+
+  /** Publishes nothing more; the last Snapshot stays in force. */
+  stop(): void {
+    this.#stopped = true;
+    this.#holdOff.stop();
+    this.#cancelRecheck();
+  }
+
+  #storeChanged(change: { endpointsOnly: boolean; services: ReadonlySet<string> }): void {
+    if (this.#stopped) return;
+    if (!change.endpointsOnly || this.#previous === null) {
+      this.#changed();
+      return;
+    }
+    // Only the problems of files changed.
+    if (change.services.size === 0) {
+      this.#tellProblems(this.#previous);
+      return;
+    }
+    this.#changedAt ??= this.#clock.elapsed();
+    for (const service of change.services) this.#changedServices.add(service);
+    if (this.#endpointsScheduled) return;
+    // Together with the other changes of this turn, for a rollout touches many slices at once; but without a hold-off.
+    this.#endpointsScheduled = true;
+    this.#clock.after(0, () => void this.#translateEndpoints());
+  }
+
+  #changed(): void {
+    if (this.#stopped) return;
+    this.#changedAt ??= this.#clock.elapsed();
+    this.#holdOff.changed();
+  }
+
+  async #translateEndpoints(): Promise<void> {
+    this.#endpointsScheduled = false;
+    const previous = this.#previous;
+    // A whole translation that came in between has read these endpoints.
+    if (this.#stopped || previous === null || this.#changedServices.size === 0) return;
+    const services = this.#takeChangedServices();
+    const translated = this.#try(() => this.#translation.refreshEndpoints(this.#input(), previous, services));
+    // A whole translation may get past what the short way could not.
+    if (translated === null) this.#changed();
+    else await this.#publish(translated);
+  }
+
+  async #translateAll(): Promise<void> {
+    if (this.#stopped) return;
+    this.#takeChangedServices();
+    const translated = this.#try(() => this.#translation.translate(this.#input(), this.#previous));
+    if (translated !== null) await this.#publish(translated);
+  }
+
+  #takeChangedServices(): ReadonlySet<string> {
+    const services = this.#changedServices;
+    this.#changedServices = new Set();
+    return services;
+  }
+
+  #input(): TranslateInput {
+    const { settings, store, names } = this.#parts;
+    return { objects: store.objects, settings, resolved: names.resolved, now: this.#clock.now() };
+  }
+
+  /** Null when it threw: that is a bug, which must not take down what is being served. */
+  #try(work: () => Translation): Translation | null {
+    const begin = this.#clock.elapsed();
+    try {
+      return work();
+    } catch (error) {
+      this.#failed("translation failed; the last good configuration stays in force", error);
+      return null;
+    } finally {
+      const seconds = (this.#clock.elapsed() - begin) / 1000;
+      this.#update({ translations: this.#state.translations + 1, lastTranslateSeconds: seconds });
+    }
+  }
+
+  async #publish(translation: Translation): Promise<void> {
+    const inForce = this.#inForce;
+    const changedAt = this.#changedAt ?? this.#clock.elapsed();
+    this.#previous = translation;
+    this.#changedAt = null;
+    this.#tellProblems(translation);
+    this.#parts.names.set(translation.externalNames);
+    this.#scheduleRecheck(translation.recheckAt);
+    if (inForce?.snapshot === translation.snapshot && inForce.keys === translation.keys) return;
+    this.#inForce = translation;
+    this.#update({ snapshot: translation.snapshot });
+    try {
+      await this.#parts.dataPlane.publish(translation.snapshot, translation.keys);
+    } catch (error) {
+      if (!this.#stopped) this.#refused(error);
+      return;
+    }
+    this.#update({
+      published: this.#state.published + 1,
+      publishedAt: this.#clock.now(),
+      lastEffectSeconds: (this.#clock.elapsed() - changedAt) / 1000,
+    });
+  }
+
+  /** Tried again, for what the data plane serves is now behind the objects and no change may come for hours. */
+  #refused(error: unknown): void {
+    this.#inForce = null;
+    this.#failed("a configuration did not reach every worker", error);
+    this.#cancelRecheck();
+    this.#cancelRecheck = this.#clock.after(retryDelay, () => this.#changed());
+  }
+
+  #tellProblems(translation: Translation): void {
+    const { store, names } = this.#parts;
+    const problems = [...store.problems, ...(names.problems ?? []), ...translation.problems].sort(compareProblems);
+    const problemCounts = new Map<ProblemCode, number>();
+    for (const { code } of problems) problemCounts.set(code, (problemCounts.get(code) ?? 0) + 1);
+    this.#update({ problems, problemCounts });
+    this.#problemLog.tell(problems);
+  }
+
+  /** A certificate becomes valid or expires although no object changes. */
+  #scheduleRecheck(at: number | null): void {
+    this.#cancelRecheck();
+    if (at === null) return;
+    // Not at once however near, for a clock that is set back and forth must not keep us translating.
+    const delay = Math.max(at - this.#clock.now() + 1, shortestRecheck);
+    this.#cancelRecheck = this.#clock.after(delay, () => this.#changed());
+  }
+
+  #failed(message: string, error: unknown): void {
+    this.#update({ failures: this.#state.failures + 1, lastFailure: String(error) });
+    this.#parts.log.error(message, { error });
+  }
+
+  #update(part: Partial<ControllerState>): void {
+    this.#state = { ...this.#state, ...part };
+  }
+}
