@@ -3,25 +3,46 @@
  * the nginx directives that do the same. The registry collects them; nothing about an annotation is written anywhere else.
  */
 import type { Policy } from "../model/policy.ts";
-import type { Problem } from "../model/problem.ts";
+import type { ProblemCode } from "../model/problem.ts";
 import type { RequestHook, ResponseHook } from "./exchange.ts";
 
-/** In the order in which a request meets them, which is nginx's. */
-export const phases = ["rewrite", "limit", "access", "upstream", "response"] as const;
+/**
+ * In the order in which a request meets them, which is nginx's: `head` is what nginx decides when it finds the location,
+ * before any redirect (an announced body that is too large).
+ */
+export const phases = ["head", "rewrite", "limit", "access", "upstream", "response"] as const;
 export type Phase = (typeof phases)[number];
 
-/** A row of the annotation table: how one value is read, and what the reference page says of it. */
-export interface Annotation<T> {
-  /** What a value looks like, for the reference page and the error: "a duration in seconds", "true or false". */
+/** How a value is written, read and told. */
+export interface Reader<T> {
+  /** Completes "is not …": "a duration", "true or false". */
   readonly type: string;
-  /** Parses the text of the annotation; a string result inside `invalid` ends with what to write instead. */
-  readonly read: (text: string) => { readonly value: T } | { readonly invalid: string };
+  /** A good value, the remedy of the error message. */
+  readonly example: string;
+  readonly read: (text: string) => Parsed<T>;
+  /** The canonical text of a value: reading it gives the value again. */
+  readonly print: (value: T) => string;
+}
+
+export type Parsed<T> = { readonly value: T } | { readonly refused: Refusal };
+
+export interface Refusal {
+  /** Which part is wrong and why, when the type alone does not say it; quotes what it names. */
+  readonly detail?: string;
+  /** What to write instead, when a better guess than the example exists. */
+  readonly write?: string;
+  /** The value is good for ingress-nginx, but not supported here. */
+  readonly unsupported?: true;
+}
+
+/** A row of the annotation table: how one value is read, and what the reference page says of it. */
+export interface Annotation<T> extends Reader<T> {
   readonly default: T;
   readonly summary: string;
   /** Other names of the same annotation. */
   readonly aliases?: readonly string[];
-  /** The settings key that supplies the default for all Ingresses, where there is one. */
-  readonly setting?: keyof FeatureDefaults;
+  /** The setting that supplies the default for all Ingresses, where there is one. */
+  readonly setting?: SettingOf<T>;
   /** True: an invalid value closes the route with 503 instead of leaving it unprotected. */
   readonly guards?: boolean;
 }
@@ -37,10 +58,47 @@ export interface FeatureDefaults {
   readonly sslRedirect: boolean;
 }
 
-export type Annotations = Readonly<Record<string, Annotation<never>>>;
+type SettingOf<T> = {
+  [K in keyof FeatureDefaults]: FeatureDefaults[K] extends T ? K : never;
+}[keyof FeatureDefaults];
 
-/** The parsed values of a feature's annotations: the default where the annotation is absent or invalid. */
-export type Values<A> = { readonly [K in keyof A]: A[K] extends Annotation<infer T> ? T : never };
+/** What annotations mean: a part of the Policy, and what translate has to know beside it. */
+export type Meaning = Partial<Policy> & Partial<Traits>;
+
+/** What annotations say of an Ingress that is no part of a route's Policy. */
+export interface Traits {
+  /** ImplementationSpecific paths are regular expressions. */
+  readonly useRegex: boolean;
+  readonly backendProtocol: "http" | "https";
+}
+
+export interface PolicyContext<V> {
+  /** The annotations that are set, valid or not. */
+  readonly present: ReadonlySet<keyof V>;
+  /** Those whose value was refused, so that the default stands in their place. */
+  readonly invalid: ReadonlySet<keyof V>;
+}
+
+/** What compile may know of the route, beside its policy. */
+export interface RouteContext {
+  readonly hostHasTls: boolean;
+  /** The path as the Ingress writes it. */
+  readonly declaredPath: string;
+}
+
+/** What a feature does to a request; an absent hook costs nothing. */
+export interface Hooks {
+  readonly request?: RequestHook;
+  readonly response?: ResponseHook;
+}
+
+/** What a feature may know of the route when it renders directives. */
+export interface NginxContext extends RouteContext {
+  /** The regular expression of the location, without ^; null for exact and prefix locations. */
+  readonly regex: string | null;
+  /** The variable with the scheme that the client used: "$scheme", or a map that also believes trusted proxies. */
+  readonly schemeVariable: string;
+}
 
 /** One nginx directive: name, arguments (unquoted text, quoted by render) and, for a block, its content. */
 export interface Directive {
@@ -55,41 +113,137 @@ export interface Directive {
  */
 export type NginxArg = string | { readonly nginx: string } | readonly (string | { readonly nginx: string })[];
 
+/** A map block, which nginx allows at http level alone. Equal maps of several locations are one: the variable tells them apart. */
+export interface NginxMap {
+  /** Written by us, with variables. */
+  readonly source: string;
+  /** With its "$". Derived from the content, so that equal maps have equal names and different ones do not. */
+  readonly variable: string;
+  /** In order: the first regular expression that matches the source decides. nginx finds no variables in `regex`. */
+  readonly entries: readonly { readonly regex: string; readonly value: NginxArg }[];
+  readonly default: NginxArg;
+}
+
+/** What nginx does for one location. */
+export interface NginxParts {
+  readonly location: readonly Directive[];
+  readonly maps?: readonly NginxMap[];
+}
+
 /** Where stock nginx has no equivalent: the reason appears in the rendered file, the reference and the differences list. */
 export interface Inexpressible {
   readonly inexpressible: string;
 }
 
-/** What a feature may know of the route when it renders directives. */
-export interface NginxContext {
-  readonly hostHasTls: boolean;
-  /** The regular expression of the location, without ^; null for exact and prefix locations. */
-  readonly regex: string | null;
-}
-
-export interface Feature<A> {
+/** A feature as its file declares it; V holds the types of its values by annotation name. */
+export interface FeatureDeclaration<V> {
   readonly name: string;
   readonly phase: Phase;
   readonly summary: string;
-  readonly annotations: A;
-  /** This feature's part of the Policy; undefined: nothing asked for. `problem` tells a mistake between values. */
-  readonly policy: (
-    values: Values<A>,
-    context: {
-      readonly present: ReadonlySet<keyof A>;
-      readonly problem: (annotation: keyof A & string, code: Problem["code"], message: string) => void;
-    },
-  ) => Partial<Policy> | undefined;
+  readonly annotations: { readonly [K in keyof V]: Annotation<V[K]> };
+  /** This feature's part of the meaning. `values` holds the default where an annotation is absent or refused. */
+  readonly policy: (values: Readonly<V>, context: PolicyContext<V>) => Meaning;
   /** Compiles the policy for the hot path; undefined: this policy asks nothing of this feature. */
-  readonly compile?: (
-    policy: Policy,
-    route: { readonly hostHasTls: boolean },
-  ) => { readonly request?: RequestHook; readonly response?: ResponseHook } | undefined;
-  /** Directives for the location. */
-  readonly nginx: (policy: Policy, context: NginxContext) => readonly Directive[] | Inexpressible;
+  readonly compile?: (policy: Policy, route: RouteContext) => Hooks | undefined;
+  readonly nginx: (policy: Policy, context: NginxContext) => NginxParts | Inexpressible;
+  /** One sentence for the reference page: which directives stand for it, and where nginx differs. */
+  readonly rendered: string;
 }
 
-/** Declares a feature; exists so that the types of its values are inferred from its annotations. */
-export function defineFeature<const A extends Record<string, Annotation<any>>>(feature: Feature<A>): Feature<A> {
-  return feature;
+/** A row as the registry and the reference page see it. */
+export interface Row {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly type: string;
+  readonly example: string;
+  /** In canonical text; "" when nothing is asked for. */
+  readonly default: string;
+  readonly setting: keyof FeatureDefaults | null;
+  readonly guards: boolean;
+  readonly summary: string;
+}
+
+/** A value that a feature refused. */
+export interface Refused {
+  readonly annotation: string;
+  readonly code: ProblemCode;
+  /** Quotes the value and ends with what to write. */
+  readonly message: string;
+  readonly guards: boolean;
+}
+
+/** A feature with the types of its values closed over, so that the registry can hold features of all kinds. */
+export interface Feature extends Pick<FeatureDeclaration<never>, "name" | "phase" | "summary" | "rendered" | "nginx"> {
+  readonly rows: readonly Row[];
+  /** `texts` holds what is set, by annotation name (aliases resolved). */
+  readonly read: (
+    texts: ReadonlyMap<string, string>,
+    defaults: FeatureDefaults,
+  ) => { readonly meaning: Meaning; readonly refused: readonly Refused[] };
+  readonly compile: (policy: Policy, route: RouteContext) => Hooks | undefined;
+}
+
+/** Declares a feature; the types of its values are inferred from its annotations. */
+export function defineFeature<V extends object>(declaration: FeatureDeclaration<V>): Feature {
+  const { name, phase, summary, rendered, nginx } = declaration;
+  const names = Object.keys(declaration.annotations) as (keyof V & string)[];
+  return {
+    name,
+    phase,
+    summary,
+    rendered,
+    nginx,
+    rows: names.map((annotation) => describe(annotation, declaration.annotations[annotation])),
+    compile: declaration.compile ?? (() => undefined),
+    read: (texts, defaults) => {
+      const values: Partial<V> = {};
+      const present = new Set<keyof V>();
+      const invalid = new Set<keyof V>();
+      const refused: Refused[] = [];
+      for (const annotation of names) {
+        const row = declaration.annotations[annotation];
+        const text = texts.get(annotation);
+        values[annotation] = defaultOf(row, defaults);
+        if (text === undefined) continue;
+        present.add(annotation);
+        const parsed = row.read(text);
+        if ("value" in parsed) {
+          values[annotation] = parsed.value;
+        } else {
+          invalid.add(annotation);
+          refused.push(tell(annotation, row, text, parsed.refused));
+        }
+      }
+      // Every key has been set above.
+      return { meaning: declaration.policy(values as V, { present, invalid }), refused };
+    },
+  };
+}
+
+/** The value as messages quote it: escaped, and cut where it would drown the message. */
+export function quote(value: string): string {
+  return value.length <= 100 ? JSON.stringify(value) : `${JSON.stringify(value.slice(0, 100).toWellFormed())}…`;
+}
+
+function defaultOf<T>(row: Annotation<T>, defaults: FeatureDefaults): T {
+  // SettingOf allows only settings whose type is T's; the compiler cannot follow that through the index.
+  return row.setting === undefined ? row.default : (defaults[row.setting] as T);
+}
+
+function tell<T>(annotation: string, row: Annotation<T>, text: string, refusal: Refusal): Refused {
+  const guards = row.guards === true;
+  const fault = refusal.unsupported === true ? "is not supported" : `is not ${row.type}`;
+  const detail = refusal.detail === undefined ? "" : ` (${refusal.detail})`;
+  const meanwhile = guards ? "; the Ingress answers 503 until it is corrected" : "";
+  return {
+    annotation,
+    code: refusal.unsupported === true ? "UnsupportedAnnotation" : "InvalidAnnotation",
+    message: `${quote(text)} ${fault}${detail}${meanwhile}; write ${refusal.write ?? row.example}`,
+    guards,
+  };
+}
+
+function describe<T>(name: string, row: Annotation<T>): Row {
+  const { type, example, summary, aliases = [], setting = null, guards = false } = row;
+  return { name, aliases, type, example, default: row.print(row.default), setting, guards, summary };
 }
