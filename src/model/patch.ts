@@ -1,0 +1,85 @@
+/**
+ * The difference between two Snapshots, branch by branch, as it is sent to the workers: a change of one host costs the
+ * transport of one host. Branches are compared by identity, which translate keeps for what has not changed.
+ */
+import { compareText } from "./problem.ts";
+import type { Backend, Certificate, Host, Snapshot, TlsHost, Upstream } from "./snapshot.ts";
+
+export interface SnapshotPatch {
+  readonly hosts: Changes<Host>;
+  readonly upstreams: Changes<Upstream>;
+  readonly certificates: Changes<Certificate>;
+  /** The whole list; null: unchanged. */
+  readonly tls: readonly TlsHost[] | null;
+  readonly defaultBackend: Backend;
+  readonly defaultCertificate: string | null;
+}
+
+/** Entries that are new or different, and the keys of those that are gone. */
+export interface Changes<T> {
+  readonly set: readonly T[];
+  readonly gone: readonly string[];
+}
+
+export function diffSnapshots(before: Snapshot, after: Snapshot): SnapshotPatch {
+  return {
+    hosts: diffList(before.hosts, after.hosts, hostKey),
+    upstreams: diffList(before.upstreams, after.upstreams, upstreamKey),
+    certificates: diffList(before.certificates, after.certificates, certificateKey),
+    tls: before.tls === after.tls ? null : after.tls,
+    defaultBackend: after.defaultBackend,
+    defaultCertificate: after.defaultCertificate,
+  };
+}
+
+/** `before` with the patch applied; what the patch does not touch keeps its identity. */
+export function applyPatch(before: Snapshot, patch: SnapshotPatch): Snapshot {
+  return {
+    hosts: applyChanges(before.hosts, patch.hosts, hostKey),
+    upstreams: applyChanges(before.upstreams, patch.upstreams, upstreamKey),
+    certificates: applyChanges(before.certificates, patch.certificates, certificateKey),
+    tls: patch.tls ?? before.tls,
+    defaultBackend: patch.defaultBackend,
+    defaultCertificate: patch.defaultCertificate,
+  };
+}
+
+function hostKey(host: Host): string {
+  return host.name;
+}
+
+function upstreamKey(upstream: Upstream): string {
+  return upstream.key;
+}
+
+function certificateKey(certificate: Certificate): string {
+  return certificate.fingerprint;
+}
+
+/** Both lists ascend by key, so one walk over both suffices. */
+function diffList<T>(before: readonly T[], after: readonly T[], key: (entry: T) => string): Changes<T> {
+  if (before === after) return { set: [], gone: [] };
+  const set: T[] = [];
+  const gone: string[] = [];
+  let old = 0;
+  for (const entry of after) {
+    const name = key(entry);
+    let previous = before[old];
+    while (previous !== undefined && key(previous) < name) {
+      gone.push(key(previous));
+      previous = before[++old];
+    }
+    if (previous !== undefined && key(previous) === name) old++;
+    if (previous !== entry) set.push(entry);
+  }
+  for (const entry of before.slice(old)) gone.push(key(entry));
+  return { set, gone };
+}
+
+function applyChanges<T>(before: readonly T[], changes: Changes<T>, key: (entry: T) => string): readonly T[] {
+  if (changes.set.length === 0 && changes.gone.length === 0) return before;
+  const entries = new Map(before.map((entry) => [key(entry), entry]));
+  for (const name of changes.gone) entries.delete(name);
+  for (const entry of changes.set) entries.set(key(entry), entry);
+  return [...entries.values()].sort((a, b) => compareText(key(a), key(b)));
+}

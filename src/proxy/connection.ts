@@ -1,0 +1,177 @@
+/**
+ * One connection to an endpoint: connecting, in use by one exchange, idle in its pool, or closed. An idle one that
+ * receives a byte or an end is destroyed at once: whatever it is, it answers no request of ours (response-queue poisoning).
+ */
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { ProxyFailure } from "./failure.ts";
+import type { EndpointPool } from "./upstreams.ts";
+import { Deadline } from "./wheel.ts";
+
+/** The exchange that uses a connection. After closed() nothing more is called. */
+export interface ConnectionOwner {
+  connected(): void;
+  data(chunk: Buffer): void;
+  /** The upstream will send no more; the connection still takes bytes. */
+  ended(): void;
+  drained(): void;
+  /** The connection's deadline, armed by the owner, has passed. */
+  expired(): void;
+  closed(failure: ProxyFailure): void;
+}
+
+export class UpstreamConnection {
+  readonly socket: Socket;
+  readonly pool: EndpointPool;
+  readonly deadline: Deadline;
+  /** Exchanges carried, the present one included. */
+  requests = 1;
+  /** On the wheel's clock, in milliseconds. */
+  idleSince = 0;
+  /** True from the second exchange on. */
+  reused = false;
+  #owner: ConnectionOwner | null;
+  #state: "connecting" | "open" | "closed" = "connecting";
+  #error: Error | null = null;
+  #timedOut = false;
+
+  constructor(pool: EndpointPool, connectTimeout: number, owner: ConnectionOwner) {
+    this.pool = pool;
+    this.#owner = owner;
+    this.deadline = new Deadline(() => this.#expire());
+    pool.wheel.arm(this.deadline, connectTimeout);
+    this.socket = openSocket(pool);
+    this.socket.setNoDelay(true);
+    this.socket.on("data", (chunk: Buffer) => this.#data(chunk));
+    this.socket.on("end", () => this.#ended());
+    this.socket.on("drain", () => this.#owner?.drained());
+    this.socket.on("error", (error: Error) => {
+      this.#error = error;
+    });
+    this.socket.on("close", () => this.#closed());
+    this.socket.once(pool.tls ? "secureConnect" : "connect", () => this.#connected());
+  }
+
+  /** Gives an idle connection to an exchange. */
+  use(owner: ConnectionOwner): void {
+    this.#owner = owner;
+    this.requests++;
+    this.reused = true;
+  }
+
+  /** The exchange is over and the connection clean: it goes back to its pool. */
+  release(): void {
+    this.#owner = null;
+    this.idleSince = this.pool.wheel.now;
+    this.pool.wheel.arm(this.deadline, this.pool.limits.idleTimeout);
+    this.pool.release(this);
+  }
+
+  /** Ends the connection without telling the owner, who has decided it. */
+  destroy(): void {
+    const idle = this.#owner === null;
+    this.#owner = null;
+    this.#gone(idle);
+    this.socket.destroy();
+  }
+
+  /** Hands the socket over to a tunnel: from here on none of its events are ours. */
+  detach(): Socket {
+    this.#owner = null;
+    this.#state = "closed";
+    this.deadline.disarm();
+    this.socket.removeAllListeners();
+    this.socket.on("error", ignore);
+    this.socket.once("close", () => this.pool.counters.upstreamClosed(false));
+    return this.socket;
+  }
+
+  #connected(): void {
+    if (this.#state !== "connecting") return;
+    this.#state = "open";
+    this.deadline.disarm();
+    this.pool.counters.upstreamConnected();
+    this.#owner?.connected();
+  }
+
+  #data(chunk: Buffer): void {
+    if (this.#owner === null) this.destroy();
+    else this.#owner.data(chunk);
+  }
+
+  #ended(): void {
+    if (this.#owner === null) this.destroy();
+    else this.#owner.ended();
+  }
+
+  #expire(): void {
+    if (this.#state === "connecting") {
+      this.#timedOut = true;
+      this.socket.destroy();
+    } else if (this.#owner === null) this.destroy();
+    else this.#owner.expired();
+  }
+
+  #closed(): void {
+    const connecting = this.#state === "connecting";
+    const owner = this.#owner;
+    this.#owner = null;
+    this.#gone(owner === null);
+    if (connecting) this.pool.counters.connectFailed();
+    owner?.closed(this.#failure(connecting));
+  }
+
+  #gone(idle: boolean): void {
+    this.deadline.disarm();
+    if (idle) this.pool.forget(this);
+    if (this.#state === "open") this.pool.counters.upstreamClosed(idle);
+    this.#state = "closed";
+  }
+
+  #failure(connecting: boolean): ProxyFailure {
+    const { address } = this.pool;
+    if (this.#timedOut) {
+      return {
+        kind: "connect-timeout",
+        side: "upstream",
+        retry: "unsent",
+        detail: `${address}: no connection in time`,
+      };
+    }
+    const reason = errorCode(this.#error);
+    if (connecting) {
+      // A TLS upstream that accepts the connection but not the handshake has seen nothing of the request either.
+      const kind = this.pool.tls && !isConnectError(reason) ? "tls" : "connect-refused";
+      return { kind, side: "upstream", retry: "unsent", detail: `${address}: ${reason}` };
+    }
+    return { kind: "reset", side: "upstream", retry: "idempotent", detail: `${address}: ${reason}` };
+  }
+}
+
+function openSocket(pool: EndpointPool): Socket {
+  const options = { host: pool.host, port: pool.port, allowHalfOpen: true, highWaterMark: 1 };
+  if (!pool.tls) return connectTcp(options);
+  return connectTls({
+    ...options,
+    // As nginx does without proxy_ssl_verify: the backend's certificate is encryption, not identity.
+    rejectUnauthorized: false,
+    ...(pool.serverName === null ? {} : { servername: pool.serverName }),
+    ...(pool.session === null ? {} : { session: pool.session }),
+  }).on("session", (session: Buffer) => {
+    pool.session = session;
+  });
+}
+
+function errorCode(error: Error | null): string {
+  if (error === null) return "closed";
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === "string" ? code : "error";
+}
+
+function isConnectError(code: string): boolean {
+  return code === "ECONNREFUSED" || code === "EHOSTUNREACH" || code === "ENETUNREACH" || code === "ETIMEDOUT";
+}
+
+function ignore(): void {
+  // A tunnel learns of an error by the close that follows it.
+}

@@ -1,0 +1,118 @@
+/**
+ * One request as the rest of the program sees it: what features may read and change, what the access log will tell. It
+ * holds no socket; the client and the upstream half are kept beside it.
+ */
+import type { Exchange } from "../features/exchange.ts";
+import type { Target } from "../router/target.ts";
+import type { Client as ForwardedClient } from "../wire/forwarded.ts";
+import type { RequestHead } from "../wire/request-head.ts";
+import type { LiveRoute } from "./plane.ts";
+
+/** What is known of a client's connection, the same for all its requests. */
+export interface Peer {
+  readonly secure: boolean;
+  /** Without brackets. */
+  readonly address: string;
+  readonly port: number;
+  /** The port that the client connected to. */
+  readonly localPort: number;
+  /** The peer is in --trusted-proxies, so that its forwarded headers count. */
+  readonly trusted: boolean;
+}
+
+export class RequestExchange implements Exchange {
+  readonly head: RequestHead;
+  readonly peer: Peer;
+  readonly scheme: "http" | "https";
+  readonly method: string;
+  host = "";
+  path = "";
+  query: string | null = null;
+  upstreamTarget: string;
+  clientAddress: string;
+  forwardedProto: "http" | "https";
+  forwardedPort: number;
+  /** The authority that the upstream is told as the client's. */
+  forwardedHost: string;
+  requestId = "";
+  route: LiveRoute | null = null;
+
+  /** On performance.now()'s clock, in milliseconds. */
+  readonly startedAt: number;
+  status = 0;
+  /** Of the request's body so far. */
+  requestBytes = 0;
+  /** Of the response's body, as sent to the client. */
+  responseBytes = 0;
+  /** Every endpoint tried, ", " between them. */
+  upstreamAddress = "";
+  upstreamStatus = 0;
+  upstreamStartedAt = 0;
+  /** Milliseconds from the last try's start to its response's end. */
+  upstreamDuration = 0;
+  upstreamBytes = 0;
+  tries = 0;
+
+  constructor(head: RequestHead, peer: Peer, startedAt: number) {
+    this.head = head;
+    this.peer = peer;
+    this.scheme = peer.secure ? "https" : "http";
+    this.method = head.method;
+    this.upstreamTarget = head.pathAndQuery;
+    this.clientAddress = peer.address;
+    this.forwardedProto = this.scheme;
+    this.forwardedPort = peer.localPort;
+    this.forwardedHost = head.authority;
+    this.startedAt = startedAt;
+  }
+
+  get authority(): string {
+    return this.head.authority;
+  }
+
+  get target(): string {
+    return this.head.pathAndQuery;
+  }
+
+  get contentLength(): number {
+    return this.head.framing === "chunked" ? -1 : this.head.contentLength;
+  }
+
+  header(name: string): string | undefined {
+    return this.head.value(name);
+  }
+
+  captures(): readonly string[] | null {
+    return this.route === null ? null : this.route.captures(this.path);
+  }
+
+  /** Takes over what a trusted proxy says of the client. */
+  tellClient(client: ForwardedClient): void {
+    this.clientAddress = client.address;
+    this.forwardedProto = client.proto;
+    this.forwardedPort = client.port;
+    this.forwardedHost = client.host;
+  }
+
+  aim(host: string, target: Target): void {
+    this.host = host;
+    this.path = target.path;
+    this.query = target.query;
+  }
+}
+
+/** Methods that may be sent again when an answer did not come (RFC 9110, 9.2.2), as long as there is no body. */
+export function isReplayable(head: RequestHead): boolean {
+  if (head.framing !== "none") return false;
+  switch (head.method) {
+    case "GET":
+    case "HEAD":
+    case "OPTIONS":
+    case "PUT":
+    case "DELETE":
+    case "TRACE":
+      return true;
+    default:
+      return false;
+  }
+}

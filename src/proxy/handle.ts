@@ -1,0 +1,63 @@
+/**
+ * The life of one request, top to bottom: normalise host and target, match, run the phases in nginx's order, then hand it
+ * to the upstream half or answer it. Nothing here waits; what follows is driven by the bytes of both sides. Hot.
+ */
+import { normaliseHost } from "../router/hosts.ts";
+import { normaliseTarget } from "../router/target.ts";
+import { clientBehindProxy, isRequestId } from "../wire/forwarded.ts";
+import type { Client } from "./client.ts";
+import type { RequestExchange } from "./exchange.ts";
+import { Forward } from "./forward.ts";
+import type { LiveRoute, Plane } from "./plane.ts";
+import { reply, replyStatus } from "./reply.ts";
+
+/** Returns the upstream half, which wants the request's body; null when the request has been answered. */
+export function handle(plane: Plane, client: Client, exchange: RequestExchange): Forward | null {
+  const { head } = exchange;
+  const host = head.authority === "" ? "" : normaliseHost(head.authority);
+  const target = normaliseTarget(head.pathAndQuery);
+  if (host === null || "bad" in target) {
+    replyStatus(plane, client, exchange, 400);
+    return null;
+  }
+  exchange.aim(host, target);
+  identifyClient(plane, exchange);
+
+  const route = match(plane, host, target.path);
+  exchange.route = route;
+  if (route.route.closed !== null) {
+    replyStatus(plane, client, exchange, 503);
+    return null;
+  }
+  const { request } = route.hooks;
+  for (let index = 0; index < request.length; index++) {
+    const answer = request[index]?.(exchange) ?? null;
+    if (answer !== null) {
+      reply(plane, client, exchange, answer);
+      return null;
+    }
+  }
+  if (route.upstream === null || route.upstream.endpoints.length === 0) {
+    replyStatus(plane, client, exchange, route.route.backend.kind === "notFound" ? 404 : 503);
+    return null;
+  }
+  return new Forward(plane, client, exchange, route, route.upstream);
+}
+
+/** Who asks: the peer itself, or whom a trusted proxy names. Nobody else's word counts. */
+function identifyClient(plane: Plane, exchange: RequestExchange): void {
+  const { peer, head } = exchange;
+  if (!peer.trusted) {
+    exchange.requestId = plane.newRequestId();
+    return;
+  }
+  const sent = head.value("x-request-id");
+  exchange.requestId = isRequestId(sent) ? sent : plane.newRequestId();
+  const connection = { address: peer.address, proto: exchange.scheme, port: peer.localPort, host: head.authority };
+  exchange.tellClient(clientBehindProxy(head, connection, plane.trusts));
+}
+
+function match(plane: Plane, host: string, path: string): LiveRoute {
+  const { table, unmatched } = plane.routes;
+  return table.host(host)?.lookup(path) ?? unmatched;
+}

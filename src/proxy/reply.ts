@@ -1,0 +1,37 @@
+/**
+ * Answers by Sluice itself: redirects, refusals and error pages. Every one passes here, so that all carry Server, Date and
+ * an exact Content-Length.
+ */
+import type { Reply } from "../features/exchange.ts";
+import { reasonPhrase } from "../wire/reasons.ts";
+import { errorPage, fieldLine } from "../wire/reply.ts";
+import type { Client } from "./client.ts";
+import type { RequestExchange } from "./exchange.ts";
+import type { Plane } from "./plane.ts";
+import { editResponse } from "./response-edit.ts";
+
+/** The built-in page of `status`. */
+export function replyStatus(plane: Plane, client: Client, exchange: RequestExchange, status: number): void {
+  reply(plane, client, exchange, { status, headers: [], body: null });
+}
+
+export function reply(plane: Plane, client: Client, exchange: RequestExchange, answer: Reply): void {
+  const { status } = answer;
+  const text = answer.body ?? errorPage(status);
+  const body = Buffer.from(text, "utf8");
+  let lines = plane.serverLine + plane.dateLine();
+  if (body.length > 0 && !answer.headers.some(([name]) => name.toLowerCase() === "content-type")) {
+    lines += answer.body === null ? "Content-Type: text/html\r\n" : "Content-Type: text/plain; charset=utf-8\r\n";
+  }
+  for (const [name, value] of answer.headers) lines += fieldLine(name, value);
+  const response = exchange.route?.hooks.response ?? [];
+  exchange.status = status;
+  if (response.length > 0) lines = editResponse(lines, response, exchange);
+  const bodiless = exchange.method === "HEAD" || status === 204 || status === 304;
+  client.respond(status, reasonPhrase(status), lines, status === 204 ? -1 : body.length, bodiless);
+  if (!bodiless && body.length > 0) {
+    exchange.responseBytes += body.length;
+    client.write(body);
+  }
+  client.end("");
+}

@@ -1,0 +1,201 @@
+/**
+ * Run-time state of upstreams: connection pools by endpoint and the round-robin cursor by upstream. It is kept beside the
+ * Snapshot by key and outlives its revisions, so a change of routes or of other endpoints costs no connection.
+ */
+import type { Endpoint, Upstream } from "../model/snapshot.ts";
+import type { Balanced } from "./balance.ts";
+import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
+import type { TimingWheel } from "./wheel.ts";
+
+/** What pools count, for the metrics. */
+export interface PoolCounters {
+  upstreamConnected(): void;
+  upstreamParked(): void;
+  upstreamReused(): void;
+  upstreamClosed(idle: boolean): void;
+  connectFailed(): void;
+}
+
+export interface PoolLimits {
+  /** Idle connections kept an endpoint; the oldest is closed when there are more. */
+  readonly idle: number;
+  /** Milliseconds that an idle connection is kept. */
+  readonly idleTimeout: number;
+  /** Requests on one connection, so that long-lived ones do not pin traffic to an endpoint for ever. */
+  readonly requests: number;
+}
+
+/** As ingress-nginx sets them: upstream-keepalive-connections, -timeout and -requests. */
+export const defaultPoolLimits: PoolLimits = { idle: 320, idleTimeout: 60_000, requests: 10_000 };
+
+/** An upstream as the worker uses it: the object stays the same while its endpoints change. */
+export interface LiveUpstream extends Balanced {
+  readonly key: string;
+  endpoints: readonly EndpointPool[];
+}
+
+export class EndpointPool {
+  /** "10.0.0.1:8080" or "[fd00::1]:8080". */
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+  /** SNI sent to a TLS upstream; null: none, as nginx does without proxy_ssl_server_name. */
+  readonly serverName: string | null;
+  readonly limits: PoolLimits;
+  readonly wheel: TimingWheel;
+  readonly counters: PoolCounters;
+  /** TLS session of the last connection, so that the next handshake is short. */
+  session: Buffer | null = null;
+  /** Last used last; taken from the end, so that the rest can grow old and close. */
+  readonly #idle: UpstreamConnection[] = [];
+  /** No upstream names it any longer: connections in use finish, none is kept. */
+  #retired = false;
+
+  constructor(
+    endpoint: Endpoint,
+    tls: boolean,
+    serverName: string | null,
+    limits: PoolLimits,
+    wheel: TimingWheel,
+    counters: PoolCounters,
+  ) {
+    this.host = endpoint.address;
+    this.port = endpoint.port;
+    this.address = endpoint.address.includes(":")
+      ? `[${endpoint.address}]:${endpoint.port}`
+      : `${endpoint.address}:${endpoint.port}`;
+    this.tls = tls;
+    this.serverName = serverName;
+    this.limits = limits;
+    this.wheel = wheel;
+    this.counters = counters;
+  }
+
+  /**
+   * A connection that was used before, or null. `youngerThan` is in milliseconds: one that lay idle longer is not given
+   * out. A request that must not be sent twice asks for a young one, for servers close idle connections without warning.
+   */
+  takeIdle(youngerThan: number): UpstreamConnection | null {
+    const connection = this.#idle.at(-1);
+    if (connection === undefined || this.wheel.now - connection.idleSince > youngerThan) return null;
+    this.#idle.pop();
+    this.counters.upstreamReused();
+    return connection;
+  }
+
+  /** A new connection, still connecting; `connectTimeout` in milliseconds. */
+  connect(connectTimeout: number, owner: ConnectionOwner): UpstreamConnection {
+    return new UpstreamConnection(this, connectTimeout, owner);
+  }
+
+  /** Takes back a connection whose exchange ended cleanly. */
+  release(connection: UpstreamConnection): void {
+    this.counters.upstreamParked();
+    this.#idle.push(connection);
+    if (this.#retired || connection.requests >= this.limits.requests) {
+      connection.destroy();
+      return;
+    }
+    if (this.#idle.length > this.limits.idle) this.#idle[0]?.destroy();
+  }
+
+  /** Forgets an idle connection that died. */
+  forget(connection: UpstreamConnection): void {
+    const index = this.#idle.lastIndexOf(connection);
+    if (index !== -1) this.#idle.splice(index, 1);
+  }
+
+  retire(): void {
+    this.#retired = true;
+    for (const connection of [...this.#idle]) connection.destroy();
+  }
+}
+
+export class Upstreams {
+  readonly #limits: PoolLimits;
+  readonly #wheel: TimingWheel;
+  readonly #counters: PoolCounters;
+  readonly #live = new Map<string, LiveUpstream>();
+  readonly #source = new Map<string, Upstream>();
+  readonly #pools = new Map<string, EndpointPool>();
+  readonly #users = new Map<string, number>();
+
+  constructor(limits: PoolLimits, wheel: TimingWheel, counters: PoolCounters) {
+    this.#limits = limits;
+    this.#wheel = wheel;
+    this.#counters = counters;
+  }
+
+  /** The upstream of that key, made empty when it is not known yet. */
+  get(key: string): LiveUpstream {
+    let upstream = this.#live.get(key);
+    if (upstream === undefined) {
+      upstream = { key, endpoints: [], cursor: 0 };
+      this.#live.set(key, upstream);
+    }
+    return upstream;
+  }
+
+  /** Replaces an upstream's endpoints; requests under way keep the connections they have. */
+  set(upstream: Upstream): void {
+    const live = this.get(upstream.key);
+    const before = this.#source.get(upstream.key);
+    const pools = upstream.endpoints.map((endpoint) => this.#use(upstream, endpoint));
+    // A rollout replaces endpoints one by one: going on at the same place keeps the new one from being hit first by all.
+    live.endpoints = pools;
+    this.#source.set(upstream.key, upstream);
+    if (before !== undefined) this.#leave(before);
+  }
+
+  remove(key: string): void {
+    const before = this.#source.get(key);
+    const live = this.#live.get(key);
+    if (live !== undefined) live.endpoints = [];
+    this.#live.delete(key);
+    this.#source.delete(key);
+    if (before !== undefined) this.#leave(before);
+  }
+
+  /** Closes every idle connection, at shutdown. */
+  close(): void {
+    for (const pool of this.#pools.values()) pool.retire();
+  }
+
+  #use(upstream: Upstream, endpoint: Endpoint): EndpointPool {
+    const key = poolKey(upstream, endpoint);
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      pool = new EndpointPool(
+        endpoint,
+        upstream.protocol === "https",
+        upstream.externalName,
+        this.#limits,
+        this.#wheel,
+        this.#counters,
+      );
+      this.#pools.set(key, pool);
+    }
+    this.#users.set(key, (this.#users.get(key) ?? 0) + 1);
+    return pool;
+  }
+
+  #leave(upstream: Upstream): void {
+    for (const endpoint of upstream.endpoints) {
+      const key = poolKey(upstream, endpoint);
+      const left = (this.#users.get(key) ?? 1) - 1;
+      if (left > 0) {
+        this.#users.set(key, left);
+        continue;
+      }
+      this.#users.delete(key);
+      this.#pools.get(key)?.retire();
+      this.#pools.delete(key);
+    }
+  }
+}
+
+/** Two Services in front of one endpoint share its connections; TLS to different server names does not. */
+function poolKey(upstream: Upstream, endpoint: Endpoint): string {
+  return `${upstream.protocol} ${upstream.protocol === "https" ? (upstream.externalName ?? "") : ""} ${endpoint.address} ${endpoint.port}`;
+}

@@ -1,0 +1,89 @@
+/**
+ * From an exchange to a line of the access log. One record object a worker is filled again and again: a line costs its
+ * text and nothing else. Hot.
+ */
+import type { RequestExchange } from "../proxy/exchange.ts";
+import { type AccessRecord, formatAccessLine } from "./access-log.ts";
+import type { AccessLogBatch } from "./log-batch.ts";
+
+export class AccessLog {
+  readonly #format: "json" | "nginx" | "off";
+  readonly #batch: AccessLogBatch;
+  readonly #record: AccessRecord = emptyRecord();
+
+  constructor(format: "json" | "nginx" | "off", batch: AccessLogBatch) {
+    this.#format = format;
+    this.#batch = batch;
+  }
+
+  /** `duration` in milliseconds. */
+  write(exchange: RequestExchange, duration: number): void {
+    if (this.#format === "off") return;
+    const record = this.#record;
+    const { head } = exchange;
+    record.time = Date.now();
+    record.remoteAddress = exchange.clientAddress;
+    record.remotePort = exchange.peer.port;
+    record.method = exchange.method;
+    record.host = exchange.authority;
+    record.target = exchange.target;
+    record.protocol = head.minor === 0 ? "HTTP/1.0" : "HTTP/1.1";
+    record.scheme = exchange.scheme;
+    record.status = exchange.status;
+    record.requestBytes = exchange.requestBytes;
+    record.bytes = exchange.responseBytes;
+    record.duration = duration;
+    record.upstreamAddress = exchange.upstreamAddress;
+    record.upstreamStatus = exchange.upstreamStatus;
+    record.upstreamDuration = exchange.upstreamDuration;
+    record.upstreamBytes = exchange.upstreamBytes;
+    record.tries = exchange.tries;
+    record.requestId = exchange.requestId;
+    this.#nameRoute(exchange);
+    record.referer = head.value("referer") ?? "";
+    record.userAgent = head.value("user-agent") ?? "";
+    this.#batch.add(formatAccessLine(this.#format, record));
+  }
+
+  flush(): void {
+    this.#batch.flush();
+  }
+
+  #nameRoute(exchange: RequestExchange): void {
+    const record = this.#record;
+    const labels = exchange.route?.labels;
+    record.namespace = labels?.namespace ?? "";
+    record.ingress = labels?.ingress ?? "";
+    record.service = labels?.service ?? "";
+    record.servicePort = labels?.port ?? "";
+  }
+}
+
+function emptyRecord(): AccessRecord {
+  return {
+    time: 0,
+    remoteAddress: "",
+    remotePort: 0,
+    method: "",
+    host: "",
+    target: "",
+    protocol: "HTTP/1.1",
+    scheme: "http",
+    status: 0,
+    requestBytes: 0,
+    bytes: 0,
+    duration: 0,
+    upstreamAddress: "",
+    upstreamStatus: 0,
+    upstreamDuration: 0,
+    upstreamBytes: 0,
+    tries: 0,
+    requestId: "",
+    namespace: "",
+    ingress: "",
+    service: "",
+    servicePort: "",
+    referer: "",
+    userAgent: "",
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * The data plane as the control plane sees it: publish a Snapshot, know when it is in force, drain, read the counters. It
+ * keeps no rules of its own; behind it are the worker threads.
+ */
+import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
+import type { Log } from "../log.ts";
+import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
+import { makeDefaultCertificate } from "./default-certificate.ts";
+import type { WorkerSettings } from "./messages.ts";
+import { snapshotLabels } from "./route-labels.ts";
+import { SeriesRegistry } from "./series.ts";
+import { WorkerCounters } from "./shared.ts";
+import { Workers } from "./workers.ts";
+
+/** The settings that the data plane reads; the same names as in Settings. */
+export interface DataPlaneSettings extends WorkerSettings {
+  readonly httpPort: number;
+  readonly httpsPort: number;
+  /** 0: as many as the cores that the process may use. */
+  readonly workers: number;
+}
+
+export interface DataPlaneOptions {
+  readonly settings: DataPlaneSettings;
+  readonly log: Log;
+  /** Takes batches of access-log lines. */
+  readonly accessLog: (lines: Uint8Array) => void;
+}
+
+export interface DataPlane {
+  /** As listened on, such as "0.0.0.0:8080". */
+  readonly addresses: { readonly http: readonly string[]; readonly https: readonly string[] };
+  readonly ports: { readonly http: number; readonly https: number };
+  /** Resolves when every worker serves it. */
+  publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void>;
+  /** Of the Snapshot last published, from 1; 0: none yet. */
+  readonly revision: number;
+  /** True when every worker serves the Snapshot last published. */
+  readonly acknowledged: boolean;
+  /** Ends it: see Listeners.drain. Milliseconds. */
+  drain(graceMs: number): Promise<void>;
+  /** For the metrics: one buffer a worker, the series, and how many workers had to be replaced. */
+  readonly counters: readonly SharedArrayBuffer[];
+  readonly series: SeriesRegistry;
+  readonly workerRestarts: number;
+}
+
+/** Rejects with the system's reason when the ports cannot be listened on. */
+export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
+  const { settings, log } = options;
+  const count = workerCount(settings.workers, process.platform, log);
+  const counters = Array.from({ length: count }, () => WorkerCounters.allocate());
+  const series = new SeriesRegistry(count);
+  const selfSigned = makeDefaultCertificate(Date.now(), randomBytes(16).toString("hex"));
+  const ticketKeys = new Uint8Array(randomBytes(48));
+  const waiting = new Set<() => void>();
+  const workers = new Workers({
+    starts: counters.map((buffer) => ({ settings, counters: buffer, selfSigned, ticketKeys })),
+    series,
+    log,
+    lines: options.accessLog,
+    acknowledged: () => {
+      for (const look of waiting) look();
+    },
+  });
+  const on = await workers.start(settings.httpPort, settings.httpsPort);
+  let revision = 0;
+  let last: Snapshot | null = null;
+  const host = on.address.includes(":") ? `[${on.address}]` : on.address;
+  return {
+    addresses: { http: [`${host}:${on.http}`], https: [`${host}:${on.https}`] },
+    ports: { http: on.http, https: on.https },
+    publish(snapshot, keys) {
+      revision++;
+      const mine = revision;
+      // An endpoints-only change leaves all routes as they were, and with them all label sets.
+      const sameRoutes = last?.hosts === snapshot.hosts && last.defaultBackend === snapshot.defaultBackend;
+      last = snapshot;
+      workers.publish(
+        { revision, snapshot, keys },
+        sameRoutes ? null : series.assign(snapshotLabels(snapshot), Date.now()),
+      );
+      return new Promise((resolve) => {
+        const look = (): void => {
+          if (workers.acknowledged < mine) return;
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+      });
+    },
+    get revision() {
+      return revision;
+    },
+    get acknowledged() {
+      return workers.acknowledged >= revision;
+    },
+    drain: (graceMs) => workers.drain(graceMs),
+    counters,
+    series,
+    get workerRestarts() {
+      return workers.restarts;
+    },
+  };
+}
+
+/** Several threads on one port need SO_REUSEPORT, which shares connections out on Linux alone. */
+function workerCount(wanted: number, platform: string, log: Log): number {
+  const count = wanted === 0 ? availableParallelism() : wanted;
+  if (platform === "linux" || count === 1) return count;
+  if (wanted > 1) log.warn("only Linux shares a port between workers; one worker is started", { wanted });
+  return 1;
+}

@@ -1,0 +1,367 @@
+/**
+ * One client connection that speaks HTTP/1.1: reads heads and bodies, one exchange at a time (pipelined requests wait and
+ * are answered in order), and writes the responses. What a request means is decided in proxy/handle.ts. Hot.
+ */
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Client } from "../proxy/client.ts";
+import { type Peer, RequestExchange } from "../proxy/exchange.ts";
+import type { Forward } from "../proxy/forward.ts";
+import { handle } from "../proxy/handle.ts";
+import type { Plane } from "../proxy/plane.ts";
+import { replyStatus } from "../proxy/reply.ts";
+import { Deadline } from "../proxy/wheel.ts";
+import { BodyReader } from "../wire/body.ts";
+import { reasonPhrase } from "../wire/reasons.ts";
+import { continueResponse, upgradeLines } from "../wire/reply.ts";
+import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
+import { Input } from "./input.ts";
+import { ResponseWriter } from "./response-writer.ts";
+
+/** Bytes of pipelined requests that are read ahead of their turn. */
+const aheadAtMost = 16_384;
+/** A body that nobody wants is read to its end when at most this much of it is left; else the connection closes. */
+const discardAtMost = 65_536;
+/** How long a closed connection waits for the client to notice, in milliseconds: a reset would destroy what it has not read. */
+const lingerFor = 5_000;
+
+/** Milliseconds. */
+export interface ClientLimits {
+  readonly head: number;
+  readonly keepAlive: number;
+  /** Between two reads of a body. */
+  readonly body: number;
+  /** Between two writes. */
+  readonly send: number;
+}
+
+/** Whoever accepted the connection. */
+export interface ConnectionHost {
+  readonly plane: Plane;
+  readonly limits: ClientLimits;
+  /** True: every response is the connection's last. */
+  readonly draining: boolean;
+  connectionClosed(connection: Http1Connection): void;
+  tunnelOpened(socket: Duplex): void;
+  refused(status: number): void;
+}
+
+export class Http1Connection implements Client {
+  readonly #host: ConnectionHost;
+  readonly #socket: Socket;
+  readonly #peer: Peer;
+  readonly #writer: ResponseWriter;
+  readonly #deadline: Deadline;
+  readonly #input = new Input();
+  readonly #body = new BodyReader();
+  readonly #bodyPart = (part: Buffer): void => this.#passBody(part);
+  #head = new RequestHead();
+  #phase: "idle" | "head" | "exchange" | "closing" | "closed" = "idle";
+  #exchange: RequestExchange | null = null;
+  #forward: Forward | null = null;
+  #bodyWanted = false;
+  #responseBegun = false;
+  #responseDone = false;
+  #keepAlive = false;
+  #advancing = false;
+  /** When the first byte of the head came, on the plane's clock. */
+  #startedAt = 0;
+
+  constructor(host: ConnectionHost, socket: Socket, peer: Peer) {
+    this.#host = host;
+    this.#socket = socket;
+    this.#peer = peer;
+    this.#writer = new ResponseWriter(socket);
+    this.#deadline = new Deadline(() => this.#expired());
+    socket.on("data", (chunk: Buffer) => this.#received(chunk));
+    socket.on("drain", () => this.#drained());
+    socket.on("end", () => this.#ended());
+    // The close that follows an error tells all that there is to know.
+    socket.on("error", ignore);
+    socket.on("close", () => this.#closed());
+    host.plane.wheel.arm(this.#deadline, host.limits.head);
+  }
+
+  /**
+   * From now on every response is the last. An idle connection gets `ms` milliseconds for a request that is on its way:
+   * closing at once would lose it.
+   */
+  drain(ms: number): void {
+    if (this.#phase === "idle") this.#host.plane.wheel.arm(this.#deadline, ms);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  interim(status: number, lines: string): void {
+    // HTTP/1.0 knows no interim responses (RFC 9110, 15.2).
+    if (this.#head.minor === 1) this.#writer.interim(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${lines}\r\n`);
+  }
+
+  sendContinue(): void {
+    this.#writer.interim(continueResponse);
+  }
+
+  respond(status: number, reason: string, lines: string, length: number, bodiless: boolean): void {
+    const head = this.#head;
+    this.#responseBegun = true;
+    const chunked = length === -1 && !bodiless && head.minor === 1;
+    const delimited = length !== -1 || bodiless || chunked;
+    this.#keepAlive = head.persistent && delimited && !this.#host.draining && this.#canReachNextRequest();
+    let framing = "";
+    if (chunked) framing = "Transfer-Encoding: chunked\r\n";
+    else if (length !== -1) framing = `Content-Length: ${length}\r\n`;
+    if (!this.#keepAlive) framing += "Connection: close\r\n";
+    else if (head.minor === 0) framing += "Connection: keep-alive\r\n";
+    this.#writer.head(`HTTP/1.1 ${status} ${reason}\r\n`, lines + framing, chunked, bodiless);
+  }
+
+  write(part: Buffer): void {
+    this.#writer.write(part);
+  }
+
+  flush(): boolean {
+    if (this.#writer.flush()) return true;
+    this.#host.plane.wheel.arm(this.#deadline, this.#host.limits.send);
+    return false;
+  }
+
+  end(trailers: string): void {
+    if (this.#phase !== "exchange") return;
+    this.#writer.end(trailers);
+    this.#responseDone = true;
+    this.#forward = null;
+    const exchange = this.#exchange;
+    if (exchange !== null) this.#host.plane.finished(exchange);
+    if (!this.#keepAlive) this.#close();
+    else if (this.#body.done) this.#nextExchange();
+    else {
+      this.#bodyWanted = true;
+      this.#watchBody();
+    }
+    if (!this.#advancing) this.#advance();
+  }
+
+  abort(): void {
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    this.#forward = null;
+    if (exchange !== null && !this.#responseDone) this.#host.plane.finished(exchange);
+    this.#responseDone = true;
+    this.#socket.destroy();
+  }
+
+  resumeBody(): void {
+    if (this.#bodyWanted) return;
+    this.#bodyWanted = true;
+    this.#watchBody();
+    if (!this.#advancing) this.#advance();
+  }
+
+  switchProtocols(lines: string): { socket: Duplex; early: Buffer | null } {
+    const socket = this.#socket;
+    const { bytes, at } = this.#input;
+    const early = bytes === null ? null : bytes.subarray(at);
+    this.#input.clear();
+    this.#exchange = null;
+    this.#forward = null;
+    this.#phase = "closed";
+    this.#deadline.disarm();
+    socket.removeAllListeners("data").removeAllListeners("drain").removeAllListeners("end");
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}${upgradeLines}\r\n`, "latin1");
+    this.#host.tunnelOpened(socket);
+    return { socket, early };
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#phase === "closing") return;
+    this.#input.append(chunk);
+    this.#advance();
+  }
+
+  /** Consumes what has been received as far as it goes. Never re-entered: what ends inside a turn is seen by its loop. */
+  #advance(): void {
+    this.#advancing = true;
+    let going = true;
+    while (going && this.#input.bytes !== null) {
+      if (this.#phase === "exchange") going = !this.#body.done && this.#bodyWanted && this.#readBody(this.#input.bytes);
+      else if (this.#phase === "closing" || this.#phase === "closed") going = false;
+      else going = this.#readHead();
+    }
+    this.#advancing = false;
+    this.#throttle();
+  }
+
+  /** Stops reading while a body is not wanted or too much waits for its turn, and goes on when that is over. */
+  #throttle(): void {
+    if (this.#phase === "closed") return;
+    const { waiting } = this.#input;
+    const full = this.#phase === "exchange" && waiting > 0 && (!this.#body.done || waiting > aheadAtMost);
+    if (full) this.#socket.pause();
+    else if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #readHead(): boolean {
+    const { plane, limits } = this.#host;
+    const fresh = this.#phase === "idle";
+    if (fresh) {
+      this.#phase = "head";
+      this.#startedAt = plane.clock();
+    }
+    const text = this.#input.findHead();
+    if (text === null) {
+      // The limit is for the whole head, so that a byte now and then does not prolong it.
+      if (fresh) plane.wheel.arm(this.#deadline, limits.head);
+      return false;
+    }
+    if (typeof text === "number") {
+      this.#refuse(text);
+      return false;
+    }
+    this.#input.consume(this.#input.headEnd);
+    const error = parseRequestHead(text, this.#head);
+    if (error !== null) {
+      this.#refuse(error.status);
+      return false;
+    }
+    this.#begin();
+    return true;
+  }
+
+  #begin(): void {
+    const head = this.#head;
+    const { plane } = this.#host;
+    this.#phase = "exchange";
+    this.#responseBegun = false;
+    this.#responseDone = false;
+    this.#bodyWanted = false;
+    this.#body.start(head.framing, head.contentLength);
+    this.#deadline.disarm();
+    const exchange = new RequestExchange(head, this.#peer, this.#startedAt);
+    this.#exchange = exchange;
+    const forward = handle(plane, this, exchange);
+    if (forward === null) return;
+    this.#forward = forward;
+    forward.start();
+  }
+
+  #readBody(input: Buffer): boolean {
+    const stop = this.#body.read(input, this.#input.at, this.#bodyPart);
+    this.#input.consume(stop);
+    const forward = this.#forward;
+    if (this.#body.error !== null) {
+      if (forward === null) this.#close();
+      else forward.clientFailed("bad-request-body", this.#body.error);
+      return false;
+    }
+    if (!this.#body.done) {
+      if (this.#bodyWanted) this.#watchBody();
+      return false;
+    }
+    this.#deadline.disarm();
+    if (forward !== null) forward.requestEnd(this.#body.trailers);
+    else if (this.#responseDone && this.#phase === "exchange") this.#nextExchange();
+    return true;
+  }
+
+  #passBody(part: Buffer): void {
+    const forward = this.#forward;
+    if (forward === null || forward.requestBody(part)) return;
+    this.#bodyWanted = false;
+    this.#deadline.disarm();
+  }
+
+  #watchBody(): void {
+    if (!this.#body.done) this.#host.plane.wheel.arm(this.#deadline, this.#host.limits.body);
+  }
+
+  #nextExchange(): void {
+    this.#exchange = null;
+    this.#forward = null;
+    this.#phase = "idle";
+    this.#host.plane.wheel.arm(this.#deadline, this.#host.limits.keepAlive);
+    if (this.#host.draining && this.#input.bytes === null) this.#close();
+  }
+
+  /** Whether the rest of the request's body will be read, so that the next request can be found behind it. */
+  #canReachNextRequest(): boolean {
+    if (this.#body.done) return true;
+    // A client that was told to wait may send the body or not: nobody knows where the next request begins.
+    if (this.#head.expectContinue || this.#forward !== null) return false;
+    return this.#body.framing === "length" && this.#body.remaining <= discardAtMost;
+  }
+
+  /** Answers what cannot be read as a request, and closes. */
+  #refuse(status: number): void {
+    const { plane } = this.#host;
+    this.#head = new RequestHead();
+    this.#phase = "exchange";
+    this.#body.start("none", 0);
+    this.#responseDone = false;
+    this.#input.clear();
+    this.#host.refused(status);
+    this.#exchange = new RequestExchange(this.#head, this.#peer, this.#startedAt);
+    this.#exchange.requestId = plane.newRequestId();
+    replyStatus(plane, this, this.#exchange, status);
+  }
+
+  /** No more is read; what is written arrives, then the connection ends. */
+  #close(): void {
+    this.#phase = "closing";
+    this.#exchange = null;
+    this.#forward = null;
+    this.#input.clear();
+    this.#socket.end();
+    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#host.plane.wheel.arm(this.#deadline, lingerFor);
+  }
+
+  #expired(): void {
+    switch (this.#phase) {
+      case "idle":
+        this.#close();
+        return;
+      case "head":
+        this.#refuse(408);
+        return;
+      case "exchange":
+        if (this.#forward === null || this.#responseBegun) this.#abandon();
+        else this.#forward.clientFailed("client-timeout", "the body came too slowly");
+        return;
+      case "closing":
+      case "closed":
+        this.#socket.destroy();
+    }
+  }
+
+  #abandon(): void {
+    if (this.#forward === null) this.#socket.destroy();
+    else this.#forward.clientFailed("client-gone", "the client took the response too slowly");
+  }
+
+  #drained(): void {
+    if (this.#phase !== "exchange") return;
+    this.#deadline.disarm();
+    this.#forward?.clientDrained();
+  }
+
+  #ended(): void {
+    // As nginx: a client that ends while it waits has given up; nobody is left to answer.
+    if (this.#forward !== null) this.#forward.clientFailed("client-gone", "the client closed the connection");
+    else if (this.#phase === "closing") this.#socket.destroy();
+    else this.#close();
+  }
+
+  #closed(): void {
+    this.#deadline.disarm();
+    const phase = this.#phase;
+    this.#phase = "closed";
+    this.#host.connectionClosed(this);
+    if (phase === "exchange") this.#forward?.clientFailed("client-gone", "the connection was reset");
+  }
+}
+
+function ignore(): void {
+  // See the listener of "close".
+}

@@ -1,0 +1,170 @@
+/**
+ * A worker's listening sockets and what it has accepted: plain and TLS, each connection an Http1Connection. Closing goes in
+ * steps, so that nothing under way is lost: last responses, then listeners, then tunnels, then force.
+ */
+import { createServer, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { createServer as createTlsServer, type SecureContext, type TLSSocket } from "node:tls";
+import type { Peer } from "../proxy/exchange.ts";
+import { type ClientLimits, type ConnectionHost, Http1Connection } from "./http1.ts";
+import type { ListenOn } from "./messages.ts";
+import type { Certificates } from "./tls.ts";
+import type { WorkerPlane } from "./worker-plane.ts";
+
+/** How long idle connections may still bring a request after drain() and new ones are accepted, in milliseconds. */
+const settleFor = 5_000;
+const handshakeTimeout = 10_000;
+const backlog = 4096;
+
+export class Listeners implements ConnectionHost {
+  readonly plane: WorkerPlane;
+  readonly limits: ClientLimits;
+  draining = false;
+  readonly #plain: Server;
+  readonly #secure: Server;
+  readonly #connections = new Set<Http1Connection>();
+  readonly #tunnels = new Set<Duplex>();
+  #emptied: (() => void) | null = null;
+
+  constructor(plane: WorkerPlane, limits: ClientLimits, certificates: Certificates, ticketKeys: Uint8Array) {
+    this.plane = plane;
+    this.limits = limits;
+    // One byte: "full" then means that the kernel takes no more, so at most one read waits in this process a direction.
+    const options = {
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+      highWaterMark: 1,
+    };
+    this.#plain = createServer(options, (socket) => this.#accept(socket, false));
+    this.#secure = createTlsServer(
+      {
+        ...options,
+        handshakeTimeout,
+        minVersion: "TLSv1.2",
+        ALPNProtocols: ["http/1.1"],
+        ticketKeys: Buffer.from(ticketKeys),
+        SNICallback: (name, callback) => answerServerName(certificates, name, callback),
+        ...certificates.fallback,
+      },
+      (socket) => {
+        plane.counters.handshakeDone();
+        this.#accept(socket, true);
+      },
+    );
+    this.#secure.on("tlsClientError", (_error: Error, socket: TLSSocket) => {
+      plane.counters.handshakeFailed();
+      socket.destroy();
+    });
+  }
+
+  /** Resolves with the address and ports listened on; rejects with the system's error. */
+  async listen(address: string, on: ListenOn): Promise<{ http: number; https: number }> {
+    const shared = on.shared ? { reusePort: true } : {};
+    const http = await listenOn(this.#plain, { host: address, port: on.http, backlog, ...shared });
+    const https = await listenOn(this.#secure, { host: address, port: on.https, backlog, ...shared });
+    return { http, https };
+  }
+
+  /** Resolves when every connection has ended by itself, or `grace` milliseconds have passed and the rest is cut. */
+  async drain(grace: number): Promise<void> {
+    this.draining = true;
+    const settle = Math.min(settleFor, grace);
+    for (const connection of this.#connections) connection.drain(settle);
+    const end = Date.now() + grace;
+    await this.#empty(settle);
+    this.#plain.close();
+    this.#secure.close();
+    await this.#empty(end - Date.now());
+    for (const connection of this.#connections) connection.destroy();
+    for (const socket of this.#tunnels) socket.destroy();
+    this.plane.upstreams.close();
+  }
+
+  connectionClosed(connection: Http1Connection): void {
+    this.#connections.delete(connection);
+    this.#noticeEmpty();
+  }
+
+  tunnelOpened(socket: Duplex): void {
+    this.#tunnels.add(socket);
+    socket.once("close", () => {
+      this.#tunnels.delete(socket);
+      this.#noticeEmpty();
+    });
+  }
+
+  refused(status: number): void {
+    this.plane.counters.refused(status);
+  }
+
+  #accept(socket: Socket, secure: boolean): void {
+    const address = socket.remoteAddress;
+    // The client was faster at leaving than we at accepting.
+    if (address === undefined) {
+      socket.destroy();
+      return;
+    }
+    const { counters } = this.plane;
+    counters.clientConnected(secure);
+    const bare = address.startsWith("::ffff:") ? address.slice(7) : address;
+    const peer: Peer = {
+      secure,
+      address: bare,
+      port: socket.remotePort ?? 0,
+      localPort: socket.localPort ?? 0,
+      trusted: this.plane.trusts(bare),
+    };
+    this.#connections.add(new Http1Connection(this, socket, peer));
+    socket.once("close", () => {
+      counters.clientClosed(secure);
+      counters.clientBytes(socket.bytesRead, socket.bytesWritten);
+    });
+  }
+
+  #empty(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, Math.max(0, ms));
+      const listeners = this;
+      function done(): void {
+        clearTimeout(timer);
+        listeners.#emptied = null;
+        resolve();
+      }
+      this.#emptied = done;
+      this.#noticeEmpty();
+    });
+  }
+
+  #noticeEmpty(): void {
+    if (this.#connections.size === 0 && this.#tunnels.size === 0) this.#emptied?.();
+  }
+}
+
+function answerServerName(
+  certificates: Certificates,
+  name: string,
+  callback: (error: Error | null, context?: SecureContext) => void,
+): void {
+  let context: SecureContext;
+  try {
+    context = certificates.contextFor(name);
+  } catch (error) {
+    // A throw in here would end the whole worker (CVE-2026-21637).
+    callback(error instanceof Error ? error : new Error("no certificate"));
+    return;
+  }
+  callback(null, context);
+}
+
+function listenOn(server: Server, options: object): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options, () => {
+      server.off("error", reject);
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : 0);
+    });
+  });
+}

@@ -1,0 +1,61 @@
+/**
+ * What the main thread and a worker say to each other, all of it plain data. A worker acts on one message at a time, in
+ * the order sent.
+ */
+
+import type { LogFields } from "../log.ts";
+import type { SnapshotPatch } from "../model/patch.ts";
+import type { SeriesUpdate } from "./series.ts";
+import type { KeyPair } from "./tls.ts";
+
+/** The settings that a worker reads; the same names as in Settings. */
+export interface WorkerSettings {
+  readonly bindAddress: string;
+  readonly trustedProxies: readonly string[];
+  readonly accessLogFormat: "json" | "nginx" | "off";
+  /** Milliseconds. */
+  readonly clientHeaderTimeout: number;
+  readonly keepAliveTimeout: number;
+  /** For requests that no route takes, but the default backend does; milliseconds. */
+  readonly proxyConnectTimeout: number;
+  readonly proxyReadTimeout: number;
+  readonly proxySendTimeout: number;
+}
+
+/** Handed over when the thread is made. */
+export interface WorkerStart {
+  readonly settings: WorkerSettings;
+  readonly counters: SharedArrayBuffer;
+  readonly series: SeriesUpdate;
+  readonly selfSigned: KeyPair;
+  /** 48 bytes shared by all workers, so that a session started at one resumes at another. */
+  readonly ticketKeys: Uint8Array;
+}
+
+/** Where to listen: the host as an address, ports already chosen or 0. */
+export interface ListenOn {
+  readonly http: number;
+  readonly https: number;
+  /** Several threads listen on one port. */
+  readonly shared: boolean;
+}
+
+export type ToWorker =
+  | {
+      readonly kind: "apply";
+      readonly revision: number;
+      readonly patch: SnapshotPatch;
+      readonly keys: readonly (readonly [string, string])[];
+      readonly series: SeriesUpdate | null;
+    }
+  | { readonly kind: "listen"; readonly on: ListenOn }
+  /** Milliseconds. */
+  | { readonly kind: "drain"; readonly grace: number };
+
+export type FromWorker =
+  | { readonly kind: "applied"; readonly revision: number }
+  | { readonly kind: "listening"; readonly address: string; readonly http: number; readonly https: number }
+  | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "drained" }
+  | { readonly kind: "lines"; readonly lines: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "log"; readonly level: "warn" | "error"; readonly message: string; readonly fields: LogFields };

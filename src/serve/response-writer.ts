@@ -1,0 +1,67 @@
+/**
+ * One response as bytes to an HTTP/1.1 client: head, framing and trailers. Small pieces are held back and leave together,
+ * so that an ordinary response is one write; large parts go as they are.
+ */
+import type { Socket } from "node:net";
+import { chunkHeader } from "../wire/chunked.ts";
+
+/** Parts up to this many bytes are copied behind what is held back. */
+const copyAtMost = 4_096;
+/** Held back at most before it is written. */
+const heldAtMost = 16_384;
+
+export class ResponseWriter {
+  readonly #socket: Socket;
+  #held = "";
+  #chunked = false;
+  #bodiless = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** `lines` hold the framing that `chunked` must agree with. */
+  head(statusLine: string, lines: string, chunked: boolean, bodiless: boolean): void {
+    this.#held = `${statusLine}${lines}\r\n`;
+    this.#chunked = chunked;
+    this.#bodiless = bodiless;
+  }
+
+  /** False: the kernel takes no more for now. */
+  write(part: Buffer): boolean {
+    if (this.#bodiless) return true;
+    const before = this.#chunked ? chunkHeader(part.length) : "";
+    const after = this.#chunked ? "\r\n" : "";
+    if (part.length <= copyAtMost) {
+      this.#held += before + part.toString("latin1", 0, part.length) + after;
+      return this.#held.length < heldAtMost || this.flush();
+    }
+    const socket = this.#socket;
+    socket.cork();
+    const ahead = this.#held + before;
+    if (ahead !== "") socket.write(ahead, "latin1");
+    this.#held = after;
+    socket.write(part);
+    socket.uncork();
+    return socket.writableLength === 0;
+  }
+
+  /** False: the kernel takes no more for now. */
+  flush(): boolean {
+    if (this.#held !== "") {
+      this.#socket.write(this.#held, "latin1");
+      this.#held = "";
+    }
+    return this.#socket.writableLength === 0;
+  }
+
+  end(trailers: string): void {
+    if (this.#chunked && !this.#bodiless) this.#held += `0\r\n${trailers}\r\n`;
+    this.flush();
+  }
+
+  /** An interim response, sent at once. */
+  interim(text: string): void {
+    this.#socket.write(text, "latin1");
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Which certificate a TLS client gets: by server name, exact first, then the wildcard one label up, else the default. The
+ * choice is replaced as a whole by a change; handshakes under way keep the context they have.
+ */
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
+
+/** A certificate chain and its key as PEM. */
+export interface KeyPair {
+  readonly chain: string;
+  readonly key: string;
+}
+
+export class Certificates {
+  /** For the server's own options, which serve clients that send no name. */
+  readonly fallback: { readonly cert: string; readonly key: string };
+  readonly #fallback: SecureContext;
+  readonly #report: (fingerprint: string, reason: string) => void;
+  /** Made once a certificate, for it costs milliseconds; kept while a Snapshot holds the certificate. */
+  #contexts = new Map<string, SecureContext>();
+  #byHost = new Map<string, SecureContext>();
+  #default: SecureContext;
+
+  /** `selfSigned` serves names that have no certificate; `report` hears of a certificate that the TLS library refuses. */
+  constructor(selfSigned: KeyPair, report: (fingerprint: string, reason: string) => void) {
+    this.fallback = { cert: selfSigned.chain, key: selfSigned.key };
+    this.#fallback = createSecureContext(this.fallback);
+    this.#default = this.#fallback;
+    this.#report = report;
+  }
+
+  apply(snapshot: Pick<Snapshot, "certificates" | "tls" | "defaultCertificate">, keys: PrivateKeys): void {
+    const contexts = new Map<string, SecureContext>();
+    for (const { fingerprint, chain } of snapshot.certificates) {
+      const context = this.#contexts.get(fingerprint) ?? this.#create(fingerprint, chain, keys.get(fingerprint));
+      if (context !== null) contexts.set(fingerprint, context);
+    }
+    const byHost = new Map<string, SecureContext>();
+    for (const { host, certificate } of snapshot.tls) {
+      const context = certificate === null ? undefined : contexts.get(certificate);
+      if (context !== undefined) byHost.set(host, context);
+    }
+    this.#contexts = contexts;
+    this.#byHost = byHost;
+    this.#default = contexts.get(snapshot.defaultCertificate ?? "") ?? this.#fallback;
+  }
+
+  /** The context for a server name as the client sent it; "" when it sent none. */
+  contextFor(serverName: string): SecureContext {
+    const name = serverName.toLowerCase();
+    const host = name.endsWith(".") ? name.slice(0, -1) : name;
+    const exact = this.#byHost.get(host);
+    if (exact !== undefined) return exact;
+    const dot = host.indexOf(".");
+    const wildcard = dot > 0 ? this.#byHost.get(`*${host.slice(dot)}`) : undefined;
+    return wildcard ?? this.#default;
+  }
+
+  #create(fingerprint: string, chain: string, key: string | undefined): SecureContext | null {
+    if (key === undefined) return null;
+    try {
+      return createSecureContext({ cert: chain, key });
+    } catch (error) {
+      // translate has checked the pair; what only OpenSSL refuses (a weak key, say) must not take the others along.
+      this.#report(fingerprint, error instanceof Error ? error.message : "refused");
+      return null;
+    }
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * A worker's data plane: the compiled routes, the pools and the certificates, and how a patch changes them. Routes and
+ * certificates are swapped in one assignment each; requests under way keep what they started with.
+ */
+import { randomFillSync } from "node:crypto";
+import { BlockList, isIPv6 } from "node:net";
+import { compilePolicy } from "../features/registry.ts";
+import { applyPatch, type SnapshotPatch } from "../model/patch.ts";
+import { type Backend, emptySnapshot, type Host, type Route, type Snapshot } from "../model/snapshot.ts";
+import type { RequestExchange } from "../proxy/exchange.ts";
+import type { ProxyFailure } from "../proxy/failure.ts";
+import type { LiveRoute, Plane, Routes } from "../proxy/plane.ts";
+import { defaultPoolLimits, Upstreams } from "../proxy/upstreams.ts";
+import { TimingWheel } from "../proxy/wheel.ts";
+import { type Captures, type CompiledTable, compileTable } from "../router/table.ts";
+import { clientHeaders, forwardedHeaders } from "../wire/forwarded.ts";
+import { httpDate, serverName, upgradeLines } from "../wire/reply.ts";
+import { ResponseHead } from "../wire/response-head.ts";
+import type { AccessLog } from "./access-record.ts";
+import type { WorkerSettings } from "./messages.ts";
+import { routeLabels, unmatchedHost, unmatchedRoute } from "./route-labels.ts";
+import type { SeriesTable } from "./series.ts";
+import type { WorkerCounters } from "./shared.ts";
+
+/** Milliseconds between turns of the timing wheel. */
+const tick = 100;
+const requestIdsAtOnce = 256;
+
+export interface PlaneParts {
+  readonly settings: WorkerSettings;
+  readonly counters: WorkerCounters;
+  readonly series: SeriesTable;
+  readonly accessLog: AccessLog;
+  readonly reportFailure: (exchange: RequestExchange, cause: ProxyFailure) => void;
+}
+
+export class WorkerPlane implements Plane {
+  routes: Routes;
+  readonly wheel: TimingWheel;
+  readonly clock = (): number => performance.now();
+  readonly counters: WorkerCounters;
+  readonly responseHead = new ResponseHead();
+  readonly serverLine = `Server: ${serverName}\r\n`;
+  readonly trusts: (address: string) => boolean;
+  readonly upstreams: Upstreams;
+  readonly #parts: PlaneParts;
+  readonly #randomBytes = Buffer.alloc(16 * requestIdsAtOnce);
+  #randomAt = this.#randomBytes.length;
+  #snapshot: Snapshot = emptySnapshot;
+  #table: CompiledTable<LiveRoute>;
+  #second = 0;
+  #dateLine = "";
+
+  constructor(parts: PlaneParts) {
+    this.#parts = parts;
+    this.counters = parts.counters;
+    this.wheel = new TimingWheel(this.clock, tick);
+    this.upstreams = new Upstreams(defaultPoolLimits, this.wheel, parts.counters);
+    this.trusts = addressSet(parts.settings.trustedProxies);
+    this.#table = compileTable<LiveRoute>(emptySnapshot, () => this.#unmatched(emptySnapshot.defaultBackend));
+    this.routes = { table: this.#table, unmatched: this.#unmatched(emptySnapshot.defaultBackend) };
+    setInterval(() => this.wheel.turn(), tick).unref();
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  /** New pools open first, then the routes are swapped, then pools that are gone drain. */
+  apply(patch: SnapshotPatch): void {
+    const snapshot = applyPatch(this.#snapshot, patch);
+    for (const upstream of patch.upstreams.set) this.upstreams.set(upstream);
+    const table = compileTable(snapshot, (route, host, captures) => this.#compile(route, host, captures), this.#table);
+    this.routes = { table, unmatched: this.#unmatched(snapshot.defaultBackend) };
+    this.#table = table;
+    this.#snapshot = snapshot;
+    for (const key of patch.upstreams.gone) this.upstreams.remove(key);
+  }
+
+  dateLine(): string {
+    const second = Math.floor(Date.now() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#dateLine = `Date: ${httpDate(second * 1000)}\r\n`;
+    }
+    return this.#dateLine;
+  }
+
+  requestHead(exchange: RequestExchange): string {
+    const { head } = exchange;
+    let framing = "";
+    if (head.framing === "chunked") framing = "Transfer-Encoding: chunked\r\n";
+    else if (head.framing === "length") framing = `Content-Length: ${head.contentLength}\r\n`;
+    else if (head.upgrade !== "") framing = upgradeLines;
+    const told = clientHeaders(exchange.clientAddress, exchange.forwardedProto, exchange.forwardedPort);
+    const forwarded = forwardedHeaders(
+      told,
+      exchange.requestId,
+      exchange.forwardedHost,
+      exchange.head.value("x-forwarded-for"),
+    );
+    // An HTTP/1.0 request may have no host; the upstream, spoken to in 1.1, needs the field even so (RFC 9112, 3.2).
+    return `${head.method} ${exchange.upstreamTarget} HTTP/1.1\r\nHost: ${head.authority}\r\n${forwarded}${head.forwarded}${framing}\r\n`;
+  }
+
+  newRequestId(): string {
+    if (this.#randomAt === this.#randomBytes.length) {
+      randomFillSync(this.#randomBytes);
+      this.#randomAt = 0;
+    }
+    const from = this.#randomAt;
+    this.#randomAt = from + 16;
+    return this.#randomBytes.toString("hex", from, from + 16);
+  }
+
+  failed(exchange: RequestExchange, cause: ProxyFailure): void {
+    this.#parts.reportFailure(exchange, cause);
+  }
+
+  finished(exchange: RequestExchange): void {
+    const duration = this.clock() - exchange.startedAt;
+    const { series } = exchange.route ?? this.routes.unmatched;
+    series.finish(exchange.status, exchange.requestBytes, exchange.responseBytes, duration / 1000);
+    this.#parts.accessLog.write(exchange, duration);
+  }
+
+  #compile(route: Route, host: Host, captures: Captures): LiveRoute {
+    const { backend, policy } = route;
+    const labels = routeLabels(host, route);
+    return {
+      route,
+      hooks: compilePolicy(policy, { hostHasTls: host.tls, declaredPath: route.declaredPath }),
+      upstream: backend.kind === "upstream" ? this.upstreams.get(backend.upstream) : null,
+      timeouts: policy.timeouts,
+      bodyLimit: policy.bodySize?.limit ?? 0,
+      series: this.#parts.series.of(labels),
+      labels,
+      captures,
+    };
+  }
+
+  #unmatched(backend: Backend): LiveRoute {
+    const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout } = this.#parts.settings;
+    const timeouts = { connect: proxyConnectTimeout, read: proxyReadTimeout, send: proxySendTimeout };
+    return this.#compile(unmatchedRoute(backend, timeouts), unmatchedHost, () => null);
+  }
+}
+
+/** Membership in a list of CIDRs; IPv4 addresses mapped into IPv6 count as IPv4. */
+function addressSet(networks: readonly string[]): (address: string) => boolean {
+  if (networks.length === 0) return () => false;
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address = "", prefix = ""] = network.split("/");
+    const family = isIPv6(address) ? "ipv6" : "ipv4";
+    const length = prefix === "" ? (family === "ipv6" ? 128 : 32) : Number(prefix);
+    list.addSubnet(address, length, family);
+  }
+  return (address) => list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+}

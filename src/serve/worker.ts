@@ -1,0 +1,118 @@
+/**
+ * The entry point of a worker thread, a whole data plane: accepts, routes, proxies. It is told of changes by the main
+ * thread and acknowledges each; an error that nobody foresaw ends this thread alone, and the main thread replaces it.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import type { RequestExchange } from "../proxy/exchange.ts";
+import type { ProxyFailure } from "../proxy/failure.ts";
+import { AccessLog } from "./access-record.ts";
+import { Listeners } from "./listeners.ts";
+import { AccessLogBatch } from "./log-batch.ts";
+import { monitorLoop } from "./loop-monitor.ts";
+import type { FromWorker, ToWorker, WorkerStart } from "./messages.ts";
+import { SeriesTable } from "./series.ts";
+import { WorkerCounters } from "./shared.ts";
+import { Certificates } from "./tls.ts";
+import { WorkerPlane } from "./worker-plane.ts";
+
+/** Failed requests told in the log a second; a dead upstream under load would otherwise drown everything else. */
+const failuresToldPerSecond = 10;
+/** Between two reads of a body, and between two writes, in milliseconds; nginx's client_body_timeout and send_timeout. */
+const clientIdle = 60_000;
+
+const port = parentPort;
+if (port !== null) run(workerData as WorkerStart);
+
+function run(start: WorkerStart): void {
+  const { settings } = start;
+  const counters = new WorkerCounters(start.counters);
+  counters.resetGauges();
+  const series = new SeriesTable(start.series);
+  const batch = new AccessLogBatch((lines) => send({ kind: "lines", lines }, [lines.buffer]));
+  const accessLog = new AccessLog(settings.accessLogFormat, batch);
+  const plane = new WorkerPlane({ settings, counters, series, accessLog, reportFailure: failureReporter() });
+  const certificates = new Certificates(start.selfSigned, (fingerprint, reason) => {
+    const message = "a certificate cannot be used; its hosts are served with the default one";
+    send({ kind: "log", level: "error", message, fields: { fingerprint, reason } });
+  });
+  const limits = {
+    head: settings.clientHeaderTimeout,
+    keepAlive: settings.keepAliveTimeout,
+    body: clientIdle,
+    send: clientIdle,
+  };
+  const listeners = new Listeners(plane, limits, certificates, start.ticketKeys);
+  const keys = new Map<string, string>();
+  monitorLoop(counters);
+
+  port?.on("message", (message: ToWorker) => {
+    switch (message.kind) {
+      case "apply": {
+        if (message.series !== null) series.apply(message.series);
+        for (const [fingerprint, key] of message.keys) keys.set(fingerprint, key);
+        plane.apply(message.patch);
+        const { certificates: changed, tls } = message.patch;
+        if (tls !== null || changed.set.length > 0 || changed.gone.length > 0 || message.revision === 1) {
+          certificates.apply(plane.snapshot, keys);
+        }
+        for (const fingerprint of changed.gone) keys.delete(fingerprint);
+        send({ kind: "applied", revision: message.revision });
+        return;
+      }
+      case "listen":
+        listen(listeners, settings.bindAddress, message.on);
+        return;
+      case "drain":
+        void listeners.drain(message.grace).then(() => {
+          accessLog.flush();
+          send({ kind: "drained" });
+        });
+        return;
+    }
+  });
+}
+
+function listen(listeners: Listeners, wanted: string, on: Extract<ToWorker, { kind: "listen" }>["on"]): void {
+  const told = (address: string) => (ports: { http: number; https: number }) =>
+    send({ kind: "listening", address, ...ports });
+  const failed = (error: Error) => send({ kind: "failed", reason: error.message });
+  listeners.listen(wanted, on).then(told(wanted), (error: NodeJS.ErrnoException) => {
+    // A machine without IPv6 has no "::" to listen on; all of IPv4 is what was meant.
+    if (wanted !== "::" || (error.code !== "EAFNOSUPPORT" && error.code !== "EADDRNOTAVAIL")) return failed(error);
+    return listeners.listen("0.0.0.0", on).then(told("0.0.0.0"), failed);
+  });
+}
+
+/** Tells failures of upstreams in the log, some a second, and how many it kept to itself. */
+function failureReporter(): (exchange: RequestExchange, cause: ProxyFailure) => void {
+  let second = 0;
+  let told = 0;
+  return (exchange, cause) => {
+    if (cause.side === "client") return;
+    const now = Math.floor(performance.now() / 1000);
+    if (now !== second) {
+      const unsaid = told - failuresToldPerSecond;
+      if (unsaid > 0)
+        send({ kind: "log", level: "warn", message: "more upstream failures", fields: { count: unsaid } });
+      second = now;
+      told = 0;
+    }
+    told++;
+    if (told > failuresToldPerSecond) return;
+    const { host, path, requestId, tries } = exchange;
+    const fields = {
+      kind: cause.kind,
+      detail: cause.detail,
+      host,
+      path,
+      tries,
+      requestId,
+      ingress: exchange.route?.route.ingress,
+    };
+    send({ kind: "log", level: "warn", message: "upstream failed", fields });
+  };
+}
+
+function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port?.postMessage(message, transfer);
+}

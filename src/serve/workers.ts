@@ -1,0 +1,179 @@
+/**
+ * The worker threads as the main thread sees them: starts them, tells them of changes, and replaces one that dies. What a
+ * dead worker had open is lost with it; the others are not touched.
+ */
+import { Worker } from "node:worker_threads";
+import type { Log } from "../log.ts";
+import { diffSnapshots } from "../model/patch.ts";
+import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
+import type { FromWorker, ListenOn, ToWorker, WorkerStart } from "./messages.ts";
+import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
+
+/** A worker that dies within this many milliseconds of its start is not replaced at once, but after as many. */
+const restartPause = 1_000;
+
+/** What is in force, for workers that start later. */
+export interface Published {
+  readonly revision: number;
+  readonly snapshot: Snapshot;
+  readonly keys: PrivateKeys;
+}
+
+export interface WorkersOptions {
+  readonly starts: readonly Omit<WorkerStart, "series">[];
+  readonly series: SeriesRegistry;
+  readonly log: Log;
+  readonly lines: (lines: Uint8Array<ArrayBuffer>) => void;
+  readonly acknowledged: () => void;
+}
+
+interface Slot {
+  worker: Worker;
+  startedAt: number;
+  acknowledged: number;
+  listening: { address: string; http: number; https: number } | null;
+  drained: boolean;
+}
+
+export class Workers {
+  /** Workers replaced since the start. */
+  restarts = 0;
+  readonly #options: WorkersOptions;
+  readonly #slots: Slot[] = [];
+  #published: Published = { revision: 0, snapshot: emptySnapshot, keys: new Map() };
+  #listenOn: ListenOn | null = null;
+  #closing = false;
+  #changed: (() => void) | null = null;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the threads and lets them listen; rejects when they cannot. Ports that are 0 are chosen by the first. */
+  async start(http: number, https: number): Promise<{ address: string; http: number; https: number }> {
+    const { starts } = this.#options;
+    const shared = starts.length > 1;
+    this.#slots.push(this.#spawn(0));
+    const first = await this.#listen(0, { http, https, shared });
+    this.#listenOn = { http: first.http, https: first.https, shared };
+    for (let index = 1; index < starts.length; index++) {
+      this.#slots.push(this.#spawn(index));
+      await this.#listen(index, this.#listenOn);
+    }
+    return first;
+  }
+
+  /** The oldest revision that a worker still serves. */
+  get acknowledged(): number {
+    return Math.min(...this.#slots.map((slot) => slot.acknowledged));
+  }
+
+  publish(next: Published, series: readonly SeriesUpdate[] | null): void {
+    const before = this.#published;
+    this.#published = next;
+    const patch = diffSnapshots(before.snapshot, next.snapshot);
+    const keys = newKeys(patch.certificates.set, next.keys);
+    for (const [index, { worker }] of this.#slots.entries()) {
+      send(worker, { kind: "apply", revision: next.revision, patch, keys, series: series?.[index] ?? null });
+    }
+  }
+
+  /** Resolves when every worker has drained; `grace` in milliseconds. Nothing can be published afterwards. */
+  async drain(grace: number): Promise<void> {
+    this.#closing = true;
+    for (const { worker } of this.#slots) send(worker, { kind: "drain", grace });
+    await this.#until(() => this.#slots.every((slot) => slot.drained));
+    await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
+  }
+
+  #spawn(index: number): Slot {
+    const start = this.#options.starts[index];
+    if (start === undefined) throw new Error(`worker ${index} has no start`);
+    const entry = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
+    const workerData: WorkerStart = { ...start, series: this.#options.series.everything(index) };
+    const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: `sluice-worker-${index}` });
+    const slot: Slot = { worker, startedAt: performance.now(), acknowledged: 0, listening: null, drained: false };
+    worker.on("message", (message: FromWorker) => this.#received(slot, message));
+    worker.on("error", (error) => this.#options.log.error("a worker failed", { worker: index, error }));
+    worker.on("exit", () => this.#exited(index, slot));
+    return slot;
+  }
+
+  async #listen(index: number, on: ListenOn): Promise<{ address: string; http: number; https: number }> {
+    const slot = this.#slots[index];
+    if (slot === undefined) throw new Error(`there is no worker ${index}`);
+    send(slot.worker, { kind: "listen", on });
+    await this.#until(() => slot.listening !== null || slot.drained);
+    if (slot.listening === null) throw new Error(this.#failure);
+    return slot.listening;
+  }
+
+  #failure = "the worker ended before it listened";
+
+  #received(slot: Slot, message: FromWorker): void {
+    switch (message.kind) {
+      case "applied":
+        slot.acknowledged = message.revision;
+        this.#options.acknowledged();
+        break;
+      case "listening":
+        slot.listening = message;
+        break;
+      case "failed":
+        this.#failure = message.reason;
+        slot.drained = true;
+        break;
+      case "drained":
+        slot.drained = true;
+        break;
+      case "lines":
+        this.#options.lines(message.lines);
+        return;
+      case "log":
+        this.#options.log[message.level](message.message, message.fields);
+        return;
+    }
+    this.#changed?.();
+  }
+
+  #exited(index: number, slot: Slot): void {
+    const wasListening = slot.listening !== null;
+    slot.drained = true;
+    this.#changed?.();
+    if (this.#closing || !wasListening) return;
+    this.restarts++;
+    const lived = performance.now() - slot.startedAt;
+    this.#options.log.error("a worker ended; it is replaced", { worker: index });
+    setTimeout(() => this.#replace(index), lived < restartPause ? restartPause : 0);
+  }
+
+  #replace(index: number): void {
+    if (this.#closing || this.#listenOn === null) return;
+    const slot = this.#spawn(index);
+    this.#slots[index] = slot;
+    const { revision, snapshot, keys } = this.#published;
+    const patch = diffSnapshots(emptySnapshot, snapshot);
+    send(slot.worker, { kind: "apply", revision, patch, keys: newKeys(snapshot.certificates, keys), series: null });
+    send(slot.worker, { kind: "listen", on: this.#listenOn });
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+    this.#changed = null;
+  }
+}
+
+function newKeys(certificates: readonly { readonly fingerprint: string }[], keys: PrivateKeys): [string, string][] {
+  return certificates.flatMap(({ fingerprint }) => {
+    const key = keys.get(fingerprint);
+    return key === undefined ? [] : [[fingerprint, key] as [string, string]];
+  });
+}
+
+function send(worker: Worker, message: ToWorker): void {
+  worker.postMessage(message);
+}
