@@ -158,18 +158,15 @@ function renderListed(cors: Cors): NginxParts {
     ["Access-Control-Allow-Origin", { nginx: "$http_origin" }],
     ...headersOf(cors),
   ];
-  const chosen = headers.map(([name, value]) => {
-    const variable = name.toLowerCase().replaceAll("-", "_");
-    return {
-      name,
-      map: {
-        source: allowed.variable,
-        variable: `${prefix}_${variable.replace("access_control_", "")}`,
-        entries: [{ regex: "^1$", value }],
-        default: { nginx: `$upstream_http_${variable}` },
-      },
-    };
-  });
+  const chosen = headers.map(([name, value]) => ({
+    name,
+    map: {
+      source: allowed.variable,
+      variable: `${prefix}_${shortName(name)}`,
+      entries: [{ regex: "^1$", value }],
+      default: { nginx: `$upstream_http_${name.toLowerCase().replaceAll("-", "_")}` },
+    },
+  }));
   return {
     location: [
       answerPreflight([{ nginx: `(${isPreflight.variable})` }]),
@@ -178,6 +175,15 @@ function renderListed(cors: Cors): NginxParts {
     ],
     maps: [allowed, isPreflight, ...chosen.map(({ map }) => map)],
   };
+}
+
+/** nginx' table of variables takes names of 46 characters at most, unless it is made larger. */
+function shortName(header: string): string {
+  return header
+    .replace(/^Access-Control-(Allow-|(?=Max))/, "")
+    .replace(/^Access-Control-Expose-Headers$/, "exposed")
+    .toLowerCase()
+    .replaceAll("-", "_");
 }
 
 /** Escaped by us out of the few characters that an origin may hold. */

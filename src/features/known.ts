@@ -8,8 +8,8 @@ export interface KnownAnnotation {
   readonly guards: boolean;
   /** For a snippet: it guards when its text matches. */
   readonly guardsIf?: RegExp;
-  /** The value that asks for nothing, so that it needs no support. */
-  readonly off?: "false" | "true";
+  /** The value that asks for nothing, or for what Sluice does anyway, so that it needs no support. */
+  readonly off?: string;
   /** Says what stands for it here, after "write". */
   readonly instead?: string;
 }
@@ -47,7 +47,7 @@ export const knownAnnotations: ReadonlyMap<string, KnownAnnotation> = new Map(
     "auth-tls-match-cn": guard,
     "auth-tls-pass-certificate-to-upstream": offByDefault,
     "auth-tls-secret": guard,
-    "auth-tls-verify-client": guard,
+    "auth-tls-verify-client": { guards: true, off: "off" },
     "auth-tls-verify-depth": plain,
     "client-body-buffer-size": plain,
     "configuration-snippet": snippet,
@@ -83,7 +83,7 @@ export const knownAnnotations: ReadonlyMap<string, KnownAnnotation> = new Map(
     "fastcgi-index": plain,
     "fastcgi-params-configmap": plain,
     "http2-push-preload": offByDefault,
-    "load-balance": plain,
+    "load-balance": { guards: false, off: "round_robin" },
     "enable-access-log": onByDefault,
     "enable-rewrite-log": offByDefault,
     "mirror-host": plain,
@@ -98,13 +98,13 @@ export const knownAnnotations: ReadonlyMap<string, KnownAnnotation> = new Map(
     "opentelemetry-trust-incoming-span": plain,
     "proxy-body-size": plain,
     "proxy-buffer-size": plain,
-    "proxy-buffering": plain,
+    "proxy-buffering": { guards: false, off: "off" },
     "proxy-buffers-number": plain,
     "proxy-busy-buffers-size": plain,
     "proxy-connect-timeout": plain,
     "proxy-cookie-domain": plain,
     "proxy-cookie-path": plain,
-    "proxy-http-version": plain,
+    "proxy-http-version": { guards: false, off: "1.1" },
     "proxy-max-temp-file-size": plain,
     "proxy-next-upstream": plain,
     "proxy-next-upstream-timeout": plain,
@@ -112,14 +112,14 @@ export const knownAnnotations: ReadonlyMap<string, KnownAnnotation> = new Map(
     "proxy-read-timeout": plain,
     "proxy-redirect-from": plain,
     "proxy-redirect-to": plain,
-    "proxy-request-buffering": plain,
+    "proxy-request-buffering": { guards: false, off: "off" },
     "proxy-send-timeout": plain,
     "proxy-ssl-ciphers": plain,
     "proxy-ssl-name": plain,
     "proxy-ssl-protocols": plain,
     "proxy-ssl-secret": plain,
     "proxy-ssl-server-name": plain,
-    "proxy-ssl-verify": plain,
+    "proxy-ssl-verify": { guards: false, off: "off" },
     "proxy-ssl-verify-depth": plain,
     "limit-allowlist": plain,
     "limit-whitelist": plain,
@@ -144,7 +144,7 @@ export const knownAnnotations: ReadonlyMap<string, KnownAnnotation> = new Map(
     "ssl-ciphers": plain,
     "ssl-prefer-server-ciphers": plain,
     "ssl-passthrough": switchedGuard,
-    satisfy: guard,
+    satisfy: { guards: true, off: "all" },
     "server-snippet": snippet,
     "service-upstream": offByDefault,
     affinity: plain,

@@ -93,9 +93,8 @@ function unknown(key: string, name: string, names: readonly string[]): Mistake {
 }
 
 function asksForNothing({ off }: KnownAnnotation, text: string): boolean {
-  if (off === undefined) return false;
   const parsed = boolean.read(text);
-  return "value" in parsed && String(parsed.value) === off;
+  return off !== undefined && ("value" in parsed ? String(parsed.value) : text.trim()) === off;
 }
 
 function unsupported(key: string, text: string, known: KnownAnnotation): Mistake {

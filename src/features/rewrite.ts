@@ -39,7 +39,7 @@ export const rewrite = defineFeature({
     };
   },
   rendered:
-    "`rewrite … break`. nginx forwards `.` and `..` segments that groups make, answers 500 to an empty path, and escapes `&` in a group that goes into the query only when the request's path had an escape",
+    "`rewrite`. nginx forwards `.` and `..` segments that groups make, puts no `/` in front of a path that begins with an empty group, escapes `&` in a group that goes into the query only when the request's path had an escape, and decodes groups in a redirect",
   nginx: ({ rewrite }, { declaredPath, regex }) => {
     if (rewrite === undefined || rewrite.target === (declaredPath || "/")) return { location: [] };
     const { target } = rewrite;
@@ -135,9 +135,9 @@ function hasDotSegment(path: string): boolean {
   return path.includes(".") && /(^|[/\\])\.\.?([/\\]|$)/.test(path);
 }
 
-/** A group inside of a query is one value: "&", "=" and "+" are escaped as well. */
+/** A group inside of a query is one value: what separates or spaces values there is escaped as well, as by nginx. */
 function encodeArgument(bytes: string): string {
-  return encodePath(bytes).replace(/[&=+;]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodePath(bytes).replace(/[&+;]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function readTarget(text: string): Parsed<string> {
