@@ -8,13 +8,13 @@ import type { Client } from "../proxy/client.ts";
 import { type Peer, RequestExchange } from "../proxy/exchange.ts";
 import type { Forward } from "../proxy/forward.ts";
 import { handle } from "../proxy/handle.ts";
-import type { Plane } from "../proxy/plane.ts";
 import { replyStatus } from "../proxy/reply.ts";
 import { Deadline } from "../proxy/wheel.ts";
 import { BodyReader } from "../wire/body.ts";
 import { reasonPhrase } from "../wire/reasons.ts";
 import { continueResponse, upgradeLines } from "../wire/reply.ts";
 import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
+import type { ClientConnection, ConnectionHost } from "./connection-host.ts";
 import { Input } from "./input.ts";
 import { ResponseWriter } from "./response-writer.ts";
 
@@ -25,28 +25,7 @@ const discardAtMost = 65_536;
 /** How long a closed connection waits for the client to notice, in milliseconds: a reset would destroy what it has not read. */
 const lingerFor = 5_000;
 
-/** Milliseconds. */
-export interface ClientLimits {
-  readonly head: number;
-  readonly keepAlive: number;
-  /** Between two reads of a body. */
-  readonly body: number;
-  /** Between two writes. */
-  readonly send: number;
-}
-
-/** Whoever accepted the connection. */
-export interface ConnectionHost {
-  readonly plane: Plane;
-  readonly limits: ClientLimits;
-  /** True: every response is the connection's last. */
-  readonly draining: boolean;
-  connectionClosed(connection: Http1Connection): void;
-  tunnelOpened(socket: Duplex): void;
-  refused(status: number): void;
-}
-
-export class Http1Connection implements Client {
+export class Http1Connection implements Client, ClientConnection {
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
   readonly #peer: Peer;

@@ -6,7 +6,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type SecureContext, type TLSSocket } from "node:tls";
 import type { Peer } from "../proxy/exchange.ts";
-import { type ClientLimits, type ConnectionHost, Http1Connection } from "./http1.ts";
+import type { ClientConnection, ClientLimits, ConnectionHost } from "./connection-host.ts";
+import { Http1Connection } from "./http1.ts";
 import type { ListenOn } from "./messages.ts";
 import type { Certificates } from "./tls.ts";
 import type { WorkerPlane } from "./worker-plane.ts";
@@ -22,7 +23,7 @@ export class Listeners implements ConnectionHost {
   draining = false;
   readonly #plain: Server;
   readonly #secure: Server;
-  readonly #connections = new Set<Http1Connection>();
+  readonly #connections = new Set<ClientConnection>();
   readonly #tunnels = new Set<Duplex>();
   #emptied: (() => void) | null = null;
 
@@ -82,7 +83,7 @@ export class Listeners implements ConnectionHost {
     this.plane.upstreams.close();
   }
 
-  connectionClosed(connection: Http1Connection): void {
+  connectionClosed(connection: ClientConnection): void {
     this.#connections.delete(connection);
     this.#noticeEmpty();
   }

@@ -1,0 +1,136 @@
+/**
+ * The upstream's answer on its way to the client: interim responses, the head as features edit it, the body re-framed. It
+ * says when the answer is complete and whether the connection may serve again; what follows is forward.ts's. Hot.
+ */
+import { BodyReader } from "../wire/body.ts";
+import { parseResponseHead, type ResponseHead } from "../wire/response-head.ts";
+import type { Client } from "./client.ts";
+import type { RequestExchange } from "./exchange.ts";
+import type { LiveRoute, Plane } from "./plane.ts";
+import { editResponse } from "./response-edit.ts";
+
+/** Bytes of an upstream's response head. */
+const headAtMost = 65_536;
+
+/** more: the answer goes on; upgrade: 101, and `rest` belongs to the tunnel; bad: see `error`. */
+export type RelayOutcome = "more" | "done" | "upgrade" | "bad";
+
+export class ResponseRelay {
+  readonly #plane: Plane;
+  readonly #client: Client;
+  readonly #exchange: RequestExchange;
+  readonly #route: LiveRoute;
+  readonly #body = new BodyReader();
+  readonly #pass = (part: Buffer): void => {
+    this.#exchange.responseBytes += part.length;
+    this.#client.write(part);
+  };
+  /** The client has been given the head of the final response: no other can follow. */
+  begun = false;
+  /** After "done": nothing speaks against the connection's next exchange. */
+  reusable = false;
+  /** After "bad": why, in fixed text. */
+  error = "";
+  /** After "upgrade": what came behind the head. */
+  rest: Buffer | null = null;
+  /** The start of a head that came in pieces. */
+  #pieces: Buffer | null = null;
+
+  constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute) {
+    this.#plane = plane;
+    this.#client = client;
+    this.#exchange = exchange;
+    this.#route = route;
+  }
+
+  /** Header lines behind a chunked body. */
+  get trailers(): string {
+    return this.#body.trailers;
+  }
+
+  read(chunk: Buffer): RelayOutcome {
+    this.#exchange.upstreamBytes += chunk.length;
+    return this.begun ? this.#readBody(chunk, 0) : this.#readHead(chunk);
+  }
+
+  /** The upstream has closed. True when that completes the answer (a body without length or chunks). */
+  end(): boolean {
+    this.reusable = false;
+    if (this.begun) this.#body.end();
+    return this.begun && this.#body.done;
+  }
+
+  /** Another connection is tried: what this one began to say counts no more. */
+  restart(): void {
+    this.#pieces = null;
+  }
+
+  #readHead(chunk: Buffer): RelayOutcome {
+    const input = this.#pieces === null ? chunk : Buffer.concat([this.#pieces, chunk]);
+    const head = this.#plane.responseHead;
+    for (let from = 0; ; ) {
+      const end = input.indexOf("\r\n\r\n", from, "latin1");
+      if ((end === -1 ? input.length : end) - from > headAtMost) return this.#refuse("the head is too large");
+      if (end === -1) {
+        this.#pieces = input.subarray(from);
+        return "more";
+      }
+      const stop = end + 4;
+      const error = parseResponseHead(input.toString("latin1", from, stop), this.#exchange.method, head);
+      if (error !== null) return this.#refuse(error);
+      from = stop;
+      if (head.status === 101) {
+        this.rest = from < input.length ? input.subarray(from) : null;
+        return this.#isAskedUpgrade(head) ? "upgrade" : this.#refuse("101 that was not asked for");
+      }
+      if (head.status >= 200) {
+        this.#pieces = null;
+        this.#begin(head);
+        return this.#readBody(input, from);
+      }
+      // 100 was answered by ourselves, if it was asked for; the others are news for the client.
+      if (head.status !== 100) this.#client.interim(head.status, head.forwarded);
+    }
+  }
+
+  #isAskedUpgrade(head: ResponseHead): boolean {
+    return this.#exchange.head.upgrade === "websocket" && head.upgrade === "websocket";
+  }
+
+  #begin(head: ResponseHead): void {
+    const exchange = this.#exchange;
+    exchange.upstreamStatus = head.status;
+    exchange.status = head.status;
+    this.begun = true;
+    this.reusable = head.persistent && head.framing !== "close";
+    this.#body.start(head.framing, head.contentLength);
+    let lines = head.forwarded;
+    if (!head.hasDate) lines += this.#plane.dateLine();
+    if (!head.hasServer) lines += this.#plane.serverLine;
+    const { response } = this.#route.hooks;
+    if (response.length > 0) lines = editResponse(lines, response, exchange);
+    this.#client.respond(head.status, head.reason, lines, announcedLength(head), head.framing === "none");
+  }
+
+  #readBody(input: Buffer, from: number): RelayOutcome {
+    const body = this.#body;
+    const stop = body.read(input, from, this.#pass);
+    if (body.error !== null) return this.#refuse(body.error);
+    if (!body.done) return "more";
+    // A byte behind the end answers no request of ours.
+    if (stop < input.length) this.reusable = false;
+    return "done";
+  }
+
+  #refuse(reason: string): "bad" {
+    this.error = reason;
+    return "bad";
+  }
+}
+
+/** What Client.respond() is told: the length known beforehand, or -1. */
+function announcedLength(head: ResponseHead): number {
+  if (head.framing === "length") return head.contentLength;
+  // The answer to HEAD and a 304 may announce the length that GET would have got; a 204 must not (RFC 9110, 8.6).
+  return head.framing === "none" && head.status !== 204 ? head.announcedLength : -1;
+}

@@ -1,0 +1,34 @@
+/**
+ * What a client's connection needs of whoever accepted it, and what that one may ask of the connection: the seam between
+ * listeners and the protocols spoken on them.
+ */
+import type { Duplex } from "node:stream";
+import type { Plane } from "../proxy/plane.ts";
+
+/** A connection as the listeners know it, whatever protocol it speaks. */
+export interface ClientConnection {
+  /** Every response is the last from now on; an idle connection may still bring a request for `ms` milliseconds. */
+  drain(ms: number): void;
+  destroy(): void;
+}
+
+/** Milliseconds. */
+export interface ClientLimits {
+  readonly head: number;
+  readonly keepAlive: number;
+  /** Between two reads of a body. */
+  readonly body: number;
+  /** Between two writes. */
+  readonly send: number;
+}
+
+/** Whoever accepted the connection. */
+export interface ConnectionHost {
+  readonly plane: Plane;
+  readonly limits: ClientLimits;
+  /** True: every response is the connection's last. */
+  readonly draining: boolean;
+  connectionClosed(connection: ClientConnection): void;
+  tunnelOpened(socket: Duplex): void;
+  refused(status: number): void;
+}
