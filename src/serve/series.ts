@@ -115,7 +115,9 @@ export class SeriesRegistry {
   #add(labels: SeriesLabels, added: { key: string; id: number }[], free: number[]): Series {
     const id = this.#takeNumber(free);
     const key = seriesKey(labels);
-    const series: Series = { id, key, labels, goneAt: null };
+    // The caller's object may hold more; what is kept is what becomes labels.
+    const { host, namespace, ingress, service } = labels;
+    const series: Series = { id, key, labels: { host, namespace, ingress, service }, goneAt: null };
     this.#byKey.set(key, series);
     added.push({ key, id });
     return series;
