@@ -3,11 +3,12 @@
  * change keep what was compiled for them, so a change costs what changed. What a match means is the caller's: it gives
  * the value that a lookup returns.
  */
-import { compareRegexSources, toBytes } from "../model/path.ts";
+import { toBytes } from "../model/path.ts";
 import type { Host, Route, Snapshot } from "../model/snapshot.ts";
 import { HostMap } from "./hosts.ts";
 import { PathTree } from "./paths.ts";
-import { compileRegex, type Regex } from "./regex.ts";
+import { compileRegex } from "./regex.ts";
+import { type RegexRoute, RegexRoutes } from "./regex-routes.ts";
 
 export interface TableHost<T> {
   /** As in the Snapshot: a DNS name, `*.` and a DNS name, or "". */
@@ -72,7 +73,8 @@ class CompiledHost<T> implements TableHost<T> {
   readonly name: string;
   readonly source: Host;
   readonly #paths = new PathTree<T>();
-  readonly #regexes: readonly RegexRoute<T>[];
+  /** Null for most hosts, which pay nothing for it. */
+  readonly #regexes: RegexRoutes<T> | null;
   readonly #otherwise: T | null;
 
   constructor(source: Host, value: RouteValue<T>) {
@@ -90,7 +92,7 @@ class CompiledHost<T> implements TableHost<T> {
         this.#paths.add(toBytes(path.path), { exact: path.kind === "exact", value: value(route, source, noCaptures) });
       }
     }
-    this.#regexes = regexes.sort((a, b) => compareRegexSources(a.source, b.source));
+    this.#regexes = regexes.length === 0 ? null : new RegexRoutes(regexes);
     this.#otherwise = source.defaultRoute === null ? null : value(source.defaultRoute, source, noCaptures);
   }
 
@@ -99,19 +101,12 @@ class CompiledHost<T> implements TableHost<T> {
     if (literal?.exact === true) {
       return literal.value;
     }
-    for (const route of this.#regexes) {
-      if (route.regex.test(path)) {
-        return route.value;
-      }
+    const regex = this.#regexes === null ? null : this.#regexes.find(path);
+    if (regex !== null) {
+      return regex.value;
     }
     return literal === null ? this.#otherwise : literal.value;
   }
-}
-
-interface RegexRoute<T> {
-  readonly source: string;
-  readonly regex: Regex;
-  readonly value: T;
 }
 
 const noCaptures: Captures = () => null;
