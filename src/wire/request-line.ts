@@ -58,7 +58,7 @@ export function parseRequestLine(text: string, bytes: Uint8Array, line: RequestL
   line.minor = minor;
   line.authority = "";
   line.pathAndQuery = target;
-  if (bytes[start] !== 0x2f || method === "TRACE") {
+  if (bytes[start] !== 0x2f || method === "TRACE" || method === "CONNECT") {
     const error = readOtherForm(line);
     if (error !== null) return error;
   }
