@@ -91,21 +91,29 @@ export function readObject(raw: unknown, origin?: Origin): ReadResult {
   return { object };
 }
 
+/** An object of a manifest; `item` is its place in the outermost list, null when it stands alone. */
+export interface Expanded {
+  readonly raw: unknown;
+  readonly item: number | null;
+}
+
+/** Lists in lists are kubectl's own habit at most; the bound keeps a list that holds itself from running for ever. */
+const deepestList = 4;
+
 /**
  * The objects in a v1 List or in a list of one kind (IngressList), whose items may leave out what the list says
- * already; anything else comes back alone. Lists in lists are expanded too.
+ * already; anything else comes back alone.
  */
-export function expandLists(raw: unknown): readonly unknown[] {
-  const objects: unknown[] = [];
-  // A stack instead of recursion: the depth is the manifest's to choose.
-  const rest: unknown[] = [raw];
-  while (rest.length > 0) {
-    const next = rest.pop();
-    const items = itemsOf(next);
-    if (items === null) objects.push(next);
-    else for (let i = items.length - 1; i >= 0; i -= 1) rest.push(items[i]);
-  }
+export function expandLists(raw: unknown): readonly Expanded[] {
+  const objects: Expanded[] = [];
+  expand(raw, null, 0, objects);
   return objects;
+}
+
+function expand(raw: unknown, item: number | null, depth: number, objects: Expanded[]): void {
+  const items = depth < deepestList ? itemsOf(raw) : null;
+  if (items === null) objects.push({ raw, item });
+  else for (const [i, entry] of items.entries()) expand(entry, item ?? i, depth + 1, objects);
 }
 
 function itemsOf(raw: unknown): readonly unknown[] | null {

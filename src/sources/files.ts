@@ -1,0 +1,220 @@
+/**
+ * The source behind `--manifests PATH`: files, directories and standard input. It decides when a file is read again;
+ * what a file means is decided by files/manifest.ts, which paths there are by files/scan.ts. It reads shortly after the
+ * last sign of writing, so that files are seen whole, and looks at everything now and then in case no sign came.
+ */
+import { resolve } from "node:path";
+import type { Readable } from "node:stream";
+import type { Problem } from "../model/problem.ts";
+import { readContent, readInput } from "./files/content.ts";
+import { Manifest } from "./files/manifest.ts";
+import { mergeManifests } from "./files/merge.ts";
+import { type Scan, scan } from "./files/scan.ts";
+import { DirectoryWatch } from "./files/watch.ts";
+import type { Source } from "./source.ts";
+import type { ObjectStore } from "./store.ts";
+
+export interface FileSourceOptions {
+  readonly store: ObjectStore;
+  /** Files, directories, or "-" for standard input. */
+  readonly paths: readonly string[];
+  /** Read once to its end when "-" is among the paths. */
+  readonly input?: Readable;
+  /** False: everything is read once, at start. Default true. */
+  readonly watch?: boolean;
+  /** Under which the objects lie in the store. Default "files". */
+  readonly name?: string;
+  /** Told each line about an object of a kind that is not read, once. May hold untrusted text. */
+  readonly onSkipped?: (line: string) => void;
+  readonly timing?: FileTiming;
+}
+
+/** All in milliseconds. */
+export interface FileTiming {
+  /** A change is read this long after the last sign of writing … */
+  readonly quiet: number;
+  /** … or this long after the first one. */
+  readonly longest: number;
+  /** Everything is looked at this often; less often when looking takes long. */
+  readonly poll: number;
+}
+
+/** A change is in the store some 20 ms after the write ended; writers that pause for longer are seen half-way. */
+const usualTiming: FileTiming = { quiet: 15, longest: 250, poll: 2000 };
+
+/** The share of time that polling may take: one part in this many. */
+const pollShare = 50;
+
+interface Known {
+  readonly manifest: Manifest;
+  /** Of the content read last; "" when that is to be read again. */
+  identity: string;
+}
+
+export class FileSource implements Source {
+  readonly name: string;
+  readonly #options: FileSourceOptions;
+  readonly #timing: FileTiming;
+  readonly #watch: DirectoryWatch;
+  readonly #files = new Map<string, Known>();
+  readonly #pathByAbsolute = new Map<string, string>();
+  readonly #input: Manifest | null;
+  #problems: readonly Problem[] = [];
+  #pathProblems: readonly Problem[] = [];
+  #toldSkipped: ReadonlySet<string> = new Set();
+  /** Absolute paths in which a change was seen. */
+  #touched = new Set<string>();
+  #rescan = false;
+  #firstSign: number | null = null;
+  #quietTimer: NodeJS.Timeout | null = null;
+  #pollTimer: NodeJS.Timeout | null = null;
+  #pass: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: FileSourceOptions) {
+    this.name = options.name ?? "files";
+    this.#options = options;
+    this.#timing = options.timing ?? usualTiming;
+    this.#input = options.paths.includes("-") ? new Manifest("-") : null;
+    this.#watch = new DirectoryWatch((path) => this.#noticed(path));
+  }
+
+  get problems(): readonly Problem[] {
+    return this.#problems;
+  }
+
+  /** Reads everything once; resolves when it is in the store. Standard input is read to its end first. */
+  async start(): Promise<void> {
+    if (this.#input !== null) await readInput(this.#input, this.#options.input);
+    this.#rescan = true;
+    this.#pass = this.#look(true);
+    await this.#pass;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#quietTimer !== null) clearTimeout(this.#quietTimer);
+    if (this.#pollTimer !== null) clearTimeout(this.#pollTimer);
+    this.#watch.close();
+    await this.#pass;
+  }
+
+  #noticed(absolute: string | null): void {
+    if (absolute !== null) this.#touched.add(absolute);
+    if (absolute === null || !this.#pathByAbsolute.has(absolute)) this.#rescan = true;
+    if (this.#stopped || this.#options.watch === false) return;
+    const now = performance.now();
+    this.#firstSign ??= now;
+    if (this.#quietTimer !== null) clearTimeout(this.#quietTimer);
+    const wait = Math.max(0, Math.min(this.#timing.quiet, this.#firstSign + this.#timing.longest - now));
+    this.#quietTimer = setTimeout(() => {
+      // One pass at a time; what is noticed during one is for the next.
+      this.#pass = this.#pass.then(() => this.#look(false));
+    }, wait);
+  }
+
+  /** One pass: what was touched is read again, or everything is looked at; then the store gets it as one change. */
+  async #look(first: boolean): Promise<void> {
+    if (this.#stopped) return;
+    this.#firstSign = null;
+    const touched = this.#touched;
+    this.#touched = new Set();
+    if (!this.#rescan) await this.#readTouched(touched);
+    if (this.#rescan) await this.#lookAtAll(touched, first);
+    if (!this.#stopped) this.#commit();
+  }
+
+  async #readTouched(touched: ReadonlySet<string>): Promise<void> {
+    for (const absolute of touched) {
+      const path = this.#pathByAbsolute.get(absolute);
+      if (path !== undefined) await this.#read(path, false);
+    }
+  }
+
+  async #lookAtAll(touched: ReadonlySet<string>, first: boolean): Promise<void> {
+    this.#rescan = false;
+    const began = performance.now();
+    const found = await scan(this.#options.paths.filter((path) => path !== "-"));
+    if (this.#stopped) return;
+    const watching = this.#options.watch !== false;
+    if (watching && this.#watch.set(found.directories)) this.#noticed(null);
+    this.#pathProblems = [
+      ...found.missing.map((path) => pathProblem(path, "the path does not exist; create it, or correct --manifests")),
+      ...[...found.unreadable].map(([path, reason]) => pathProblem(path, reason)),
+    ];
+    this.#forgetGone(found, touched);
+    for (const [path, identity] of found.files) {
+      const absolute = resolve(path);
+      // A change without a sign of it (the poll found it, or a link was swapped) may be going on: read it next time.
+      if (first || touched.has(absolute)) await this.#read(path, first);
+      else if (this.#files.get(path)?.identity !== identity) this.#noticed(absolute);
+    }
+    if (watching) this.#pollLater(performance.now() - began);
+  }
+
+  #forgetGone(found: Scan, touched: ReadonlySet<string>): void {
+    for (const path of this.#files.keys()) {
+      if (found.files.has(path) || isBelow(path, found.unreadable)) continue;
+      const absolute = resolve(path);
+      if (touched.has(absolute)) {
+        this.#files.delete(path);
+        this.#pathByAbsolute.delete(absolute);
+        continue;
+      }
+      // Perhaps between the two halves of a replacement: it is gone when it still is after the quiet time.
+      this.#rescan = true;
+      this.#noticed(absolute);
+    }
+  }
+
+  /** Reads one file. When it changes meanwhile it is left for the next pass, unless there can be none before start ends. */
+  async #read(path: string, first: boolean): Promise<void> {
+    const content = await readContent(path);
+    if (content === "absent") {
+      this.#rescan = true;
+      return;
+    }
+    if ("changing" in content && content.changing) {
+      this.#noticed(resolve(path));
+      if (!first) return;
+    }
+    const known = this.#files.get(path) ?? { manifest: new Manifest(path), identity: "" };
+    this.#files.set(path, known);
+    this.#pathByAbsolute.set(resolve(path), path);
+    known.identity = content.identity;
+    if ("bytes" in content) await known.manifest.update(content.bytes);
+    else known.manifest.fail(1, content.reason);
+  }
+
+  #pollLater(lookTook: number): void {
+    if (this.#pollTimer !== null) clearTimeout(this.#pollTimer);
+    if (this.#stopped) return;
+    this.#pollTimer = setTimeout(() => this.#noticed(null), Math.max(this.#timing.poll, lookTook * pollShare));
+    this.#pollTimer.unref();
+  }
+
+  #commit(): void {
+    const manifests = [...this.#files.values()].map(({ manifest }) => manifest);
+    if (this.#input !== null) manifests.push(this.#input);
+    const { objects, problems, skipped } = mergeManifests(manifests);
+    this.#problems = [...this.#pathProblems, ...problems];
+    const { store, onSkipped } = this.#options;
+    store.batch(() => {
+      store.replaceSource(this.name, objects);
+      store.setProblems(this.name, this.#problems);
+    });
+    for (const line of skipped) if (!this.#toldSkipped.has(line)) onSkipped?.(line);
+    this.#toldSkipped = skipped;
+  }
+}
+
+function pathProblem(path: string, reason: string): Problem {
+  return { code: "FileUnreadable", object: { kind: "File", namespace: "", name: path }, field: "", message: reason };
+}
+
+function isBelow(path: string, above: ReadonlyMap<string, string>): boolean {
+  for (const directory of above.keys()) {
+    if (path === directory || path.startsWith(directory.endsWith("/") ? directory : `${directory}/`)) return true;
+  }
+  return false;
+}
