@@ -49,6 +49,8 @@ const longAnswersAtMost = 4;
 /** Milliseconds without progress after which a connection is closed. */
 const idleMs = 30_000;
 const closeMs = 1000;
+/** For a whole request; also what ends a body that is sent along, which nobody reads. */
+const requestMs = 10_000;
 /** Chars of an answer that are made before they are sent and the event loop gets its turn. */
 const pieceLength = 128 * 1024;
 
@@ -77,7 +79,7 @@ const paths: Readonly<Record<string, { readonly help: string; readonly answer: P
 export async function startAdmin({ address, port, source }: AdminOptions): Promise<Admin> {
   let longAnswers = 0;
   const server = createServer(
-    { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 75_000, maxHeaderSize: 16_384 },
+    { headersTimeout: 5000, requestTimeout: requestMs, keepAliveTimeout: 75_000, maxHeaderSize: 16_384 },
     (request, response) => {
       const long = isLong(request);
       if (long && longAnswers >= longAnswersAtMost) {
@@ -183,10 +185,6 @@ async function send(request: IncomingMessage, response: ServerResponse, { status
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     ...(status === 405 && { allow: "GET, HEAD" }),
-    // A body sent along is not read; it would be taken for the next request.
-    ...((request.headers["content-length"] ?? request.headers["transfer-encoding"]) !== undefined && {
-      connection: "close",
-    }),
   });
   try {
     if (request.method !== "HEAD") {
