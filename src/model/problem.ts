@@ -67,7 +67,14 @@ export type ProblemCode = keyof typeof problemCodes;
 
 /** The order in which problems are listed: object, field, code, message. */
 export function compareProblems(a: Problem, b: Problem): number {
-  return compareText(problemKey(a), problemKey(b));
+  return (
+    compareText(a.object.kind, b.object.kind) ||
+    compareText(a.object.namespace, b.object.namespace) ||
+    compareText(a.object.name, b.object.name) ||
+    compareText(a.field, b.field) ||
+    compareText(a.code, b.code) ||
+    compareText(a.message, b.message)
+  );
 }
 
 /** One line for logs and terminals: untrusted text cannot break it, for control characters are escaped. */
@@ -93,9 +100,4 @@ export function printable(text: string): string {
 /** Orders by code unit, the same on every machine and locale. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function problemKey(problem: Problem): string {
-  const { kind, namespace, name } = problem.object;
-  return [kind, namespace, name, problem.field, problem.code, problem.message].join("\0");
 }

@@ -1,0 +1,187 @@
+/**
+ * Decides which certificate each TLS host gets: that of the Secret which its oldest Ingress names, or the default one where
+ * the Secret cannot be used. One bad Secret is told on every Ingress that names it and touches no other host.
+ */
+import { compareText, type Problem } from "../model/problem.ts";
+import type { Certificate, PrivateKeys, TlsHost } from "../model/snapshot.ts";
+import type { Ingress, IngressTls, Secret } from "../sources/objects.ts";
+import { type Claimant, Claims, lostClaim } from "./conflicts.ts";
+import { coversHost, type KeyPair, readKeyPair } from "./key-pair.ts";
+import { listed, type Mistake, problemAt, quote, settingProblem } from "./mistake.ts";
+
+export interface CertificateInput {
+  /** Ours, oldest first. */
+  readonly ingresses: readonly Ingress[];
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** `namespace/name`, or null. */
+  readonly defaultSslCertificate: string | null;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export interface CertificateChoice {
+  readonly tls: readonly TlsHost[];
+  readonly certificates: readonly Certificate[];
+  readonly keys: PrivateKeys;
+  readonly defaultCertificate: string | null;
+  /** True when an Ingress lists the host, or the wildcard over it, under spec.tls. */
+  readonly hasTls: (host: string) => boolean;
+  readonly problems: readonly Problem[];
+  /** When the first certificate starts or stops being valid, in milliseconds since the epoch; null: never. */
+  readonly recheckAt: number | null;
+}
+
+export function chooseCertificates(input: CertificateInput): CertificateChoice {
+  const chooser = new CertificateChooser(input);
+  for (const ingress of input.ingresses) {
+    for (const [index, entry] of ingress.tls.entries()) chooser.add(ingress, entry, `spec.tls[${index}]`);
+  }
+  const defaultCertificate = chooser.chooseDefault(input.defaultSslCertificate);
+  return { ...chooser.choice(), defaultCertificate };
+}
+
+interface TlsClaimant extends Claimant {
+  readonly secret: string | null;
+}
+
+class CertificateChooser {
+  readonly #input: CertificateInput;
+  readonly #claims = new Claims<TlsClaimant>();
+  readonly #tls: TlsHost[] = [];
+  readonly #listed = new Set<string>();
+  /** By fingerprint, with the Secrets that hold the pair. */
+  readonly #used = new Map<string, { readonly pair: KeyPair; readonly secrets: Set<string> }>();
+  readonly #problems: Problem[] = [];
+  #recheckAt: number | null = null;
+
+  constructor(input: CertificateInput) {
+    this.#input = input;
+  }
+
+  add(ingress: Ingress, entry: IngressTls, field: string): void {
+    const secret = entry.secretName === null ? null : `${ingress.meta.namespace}/${entry.secretName}`;
+    const pair = secret === null ? null : this.#usablePair(secret);
+    if (pair !== null && "code" in pair) {
+      this.#problems.push(problemAt(ingress, `${field}.secretName`, pair.code, pair.message));
+    }
+    const usable = pair === null || "code" in pair ? null : pair;
+    if (entry.hosts.length === 0) {
+      this.#addRuleHosts(ingress, field, secret, usable);
+      return;
+    }
+    for (const [index, host] of entry.hosts.entries()) {
+      this.#listed.add(host);
+      this.#addHost(host, { ingress, field: `${field}.hosts[${index}]`, secret }, usable);
+    }
+  }
+
+  /** The certificate for unknown server names, and for hosts whose own cannot be used; null: the self-signed one. */
+  chooseDefault(secret: string | null): string | null {
+    if (secret === null) return null;
+    const pair = this.#usablePair(secret);
+    if (!("code" in pair)) return this.#use(pair, secret);
+    this.#problems.push(
+      settingProblem("default-ssl-certificate", `a self-signed certificate is served: ${pair.message}`),
+    );
+    return null;
+  }
+
+  choice(): Omit<CertificateChoice, "defaultCertificate"> {
+    const used = [...this.#used.values()].sort((a, b) => compareText(a.pair.fingerprint, b.pair.fingerprint));
+    const listed = this.#listed;
+    return {
+      tls: this.#tls.sort(compareTlsHosts),
+      certificates: used.map(({ pair, secrets }) => ({
+        fingerprint: pair.fingerprint,
+        chain: pair.chain,
+        names: pair.names,
+        notAfter: pair.notAfter,
+        secrets: [...secrets].sort(compareText),
+      })),
+      keys: new Map(used.map(({ pair }) => [pair.fingerprint, pair.key])),
+      hasTls: (host) => listed.has(host) || listed.has(wildcardOver(host)),
+      problems: this.#problems,
+      recheckAt: this.#recheckAt,
+    };
+  }
+
+  /** An entry without hosts is for those hosts of the Ingress' rules that the certificate covers, as in ingress-nginx. */
+  #addRuleHosts(ingress: Ingress, field: string, secret: string | null, pair: KeyPair | null): void {
+    const hosts = [...new Set(ingress.rules.map((rule) => rule.host))];
+    for (const host of hosts) this.#listed.add(host);
+    const meant = hosts.filter((host) => host !== "" && (pair === null || coversHost(pair, host)));
+    for (const host of meant) this.#addHost(host, { ingress, field, secret }, pair);
+    if (pair !== null && meant.length === 0) {
+      const message = `the certificate of Secret ${quote(secret ?? "")} covers no host of the rules, only ${names(pair)}; list the hosts under ${field}.hosts`;
+      this.#problems.push(problemAt(ingress, field, "CertificateMismatch", message));
+    }
+  }
+
+  #addHost(host: string, claimant: TlsClaimant, pair: KeyPair | null): void {
+    const { ingress, field, secret } = claimant;
+    const winner = this.#claims.take(host, claimant);
+    if (winner !== null) {
+      if (winner.secret === secret) return;
+      this.#problems.push(
+        lostClaim(ingress, field, winner, "DuplicateTlsHost", `the certificate of host ${quote(host)}`),
+      );
+      return;
+    }
+    const covered = pair !== null && coversHost(pair, host);
+    if (pair !== null && !covered) {
+      const message = `the certificate of Secret ${quote(secret ?? "")} does not cover host ${quote(host)}, only ${names(pair)}; issue one that does`;
+      this.#problems.push(problemAt(ingress, field, "CertificateMismatch", message));
+    }
+    this.#tls.push({ host, certificate: covered && secret !== null ? this.#use(pair, secret) : null, secret });
+  }
+
+  #use(pair: KeyPair, secret: string): string {
+    const used = this.#used.get(pair.fingerprint);
+    if (used === undefined) this.#used.set(pair.fingerprint, { pair, secrets: new Set([secret]) });
+    else used.secrets.add(secret);
+    return pair.fingerprint;
+  }
+
+  /** The pair of the Secret if it can be served now; notes when that changes by time alone. */
+  #usablePair(id: string): KeyPair | Mistake {
+    const secret = this.#input.secrets.get(id);
+    if (secret === undefined) {
+      return { code: "SecretNotFound", message: `Secret ${quote(id)} does not exist; create it, or correct the name` };
+    }
+    const pair = readKeyPair(secret);
+    if ("code" in pair) return pair;
+    const { now } = this.#input;
+    if (now > pair.notAfter) return expired(id, `expired at ${time(pair.notAfter)}`);
+    this.#recheck(now < pair.notBefore ? pair.notBefore : pair.notAfter + 1);
+    return now < pair.notBefore ? expired(id, `is not valid before ${time(pair.notBefore)}`) : pair;
+  }
+
+  #recheck(at: number): void {
+    this.#recheckAt = Math.min(at, this.#recheckAt ?? at);
+  }
+}
+
+export function compareTlsHosts(a: TlsHost, b: TlsHost): number {
+  return compareText(a.host, b.host);
+}
+
+export function compareCertificates(a: Certificate, b: Certificate): number {
+  return compareText(a.fingerprint, b.fingerprint);
+}
+
+function expired(id: string, what: string): Mistake {
+  return { code: "CertificateExpired", message: `the certificate of Secret ${quote(id)} ${what}; renew it` };
+}
+
+function time(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function names(pair: KeyPair): string {
+  return pair.names.length === 0 ? "no DNS name at all" : listed(pair.names.map(quote));
+}
+
+function wildcardOver(host: string): string {
+  const dot = host.indexOf(".");
+  return dot === -1 ? host : `*${host.slice(dot)}`;
+}

@@ -1,0 +1,163 @@
+/**
+ * Puts the rules of all Ingresses together into hosts with their routes in order of precedence, and finds the default
+ * route of each host. Who wins a host and path is decided in conflicts.ts, what a backend means in backends.ts.
+ */
+import { compareRegexSources } from "../model/path.ts";
+import { compareText, type Problem } from "../model/problem.ts";
+import type { Backend, Host, PathMatch, Route } from "../model/snapshot.ts";
+import type { BackendMistake, Backends, Target } from "./backends.ts";
+import { Claims, lostClaim } from "./conflicts.ts";
+import { problemAt, quote } from "./mistake.ts";
+import type { RulePath, Rules } from "./rules.ts";
+
+/** `rules` oldest first; `hasTls` says whether spec.tls of some Ingress lists the host. */
+export function buildHosts(
+  rules: readonly Rules[],
+  backends: Backends,
+  hasTls: (host: string) => boolean,
+): { readonly hosts: readonly Host[]; readonly problems: readonly Problem[] } {
+  const builder = new HostBuilder(backends);
+  for (const each of rules) builder.add(each);
+  for (const each of rules) builder.addStandIns(each);
+  return { hosts: builder.build(hasTls), problems: builder.problems };
+}
+
+interface HostDraft {
+  readonly routes: Route[];
+  defaultRoute: Route | null;
+}
+
+class HostBuilder {
+  readonly problems: Problem[] = [];
+  readonly #backends: Backends;
+  readonly #claims = new Claims();
+  readonly #drafts = new Map<string, HostDraft>();
+  /** Of the oldest Ingress without rules: it serves whatever nothing else does, on every host. */
+  #everywhere: Route | null = null;
+
+  constructor(backends: Backends) {
+    this.#backends = backends;
+  }
+
+  add(rules: Rules): void {
+    for (const host of rules.hosts) this.#draft(host);
+    for (const path of rules.paths) if (path.refused === null) this.#addPath(rules, path);
+    if (rules.defaultTarget !== null) this.#addDefault(rules, rules.defaultTarget);
+  }
+
+  /** Closed routes in the place of paths that could not be read. They never stand in the way of a rule that could. */
+  addStandIns(rules: Rules): void {
+    for (const path of rules.paths) {
+      if (path.refused === null) continue;
+      const draft = this.#draft(path.host);
+      const isRoot = path.match.kind === "prefix" && path.match.path === "/";
+      if (isRoot && (draft.defaultRoute ?? this.#everywhere) !== null) continue;
+      if (this.#claims.take(path.claim, path) !== null) continue;
+      const service = path.target.kind === "service" ? path.target.ref : null;
+      draft.routes.push(route(rules, path, { kind: "unavailable", reason: path.refused, service }));
+    }
+  }
+
+  build(hasTls: (host: string) => boolean): readonly Host[] {
+    const names = [...this.#drafts.keys()].sort(compareText);
+    return names.map((name) => {
+      const { routes, defaultRoute } = this.#draft(name);
+      return {
+        name,
+        tls: hasTls(name),
+        routes: routes.sort(compareRoutes),
+        defaultRoute: defaultRoute ?? this.#everywhere,
+      };
+    });
+  }
+
+  #addPath(rules: Rules, path: RulePath): void {
+    const { backend, mistake } = this.#backends.resolve(path.target);
+    if (mistake !== null) this.#tell(rules, `${path.field}.backend`, mistake);
+    const winner = this.#claims.take(path.claim, path);
+    if (winner === null) {
+      this.#draft(path.host).routes.push(route(rules, path, backend));
+      return;
+    }
+    const { path: text, pathType } = path.declared;
+    const what = `path ${quote(text)} (${pathType}) of ${hostText(path.host)}`;
+    this.problems.push(lostClaim(rules.ingress, `${path.field}.path`, winner, "DuplicatePath", what));
+  }
+
+  #addDefault(rules: Rules, target: Target): void {
+    const claimant = { ingress: rules.ingress, field: "spec.defaultBackend" };
+    const { backend, mistake } = this.#backends.resolve(target);
+    if (mistake !== null) this.#tell(rules, claimant.field, mistake);
+    const defaultRoute: Route = {
+      path: { kind: "prefix", path: "/" },
+      backend,
+      policy: rules.policy,
+      closed: rules.closed,
+      ingress: rules.id,
+      declaredPath: "",
+    };
+    const hosts = rules.hosts.length === 0 ? [""] : rules.hosts;
+    for (const host of hosts) {
+      const winner = this.#claims.take(`default\0${host}`, claimant);
+      if (winner === null) {
+        this.#draft(host).defaultRoute = defaultRoute;
+        if (rules.hosts.length === 0) this.#everywhere = defaultRoute;
+      } else {
+        const what = `the default backend of ${hostText(host)}`;
+        this.problems.push(lostClaim(rules.ingress, claimant.field, winner, "DuplicatePath", what));
+      }
+    }
+  }
+
+  #tell(rules: Rules, field: string, mistake: BackendMistake): void {
+    this.problems.push(problemAt(rules.ingress, `${field}.${mistake.field}`, mistake.code, mistake.message));
+  }
+
+  #draft(host: string): HostDraft {
+    let draft = this.#drafts.get(host);
+    if (draft === undefined) {
+      draft = { routes: [], defaultRoute: null };
+      this.#drafts.set(host, draft);
+    }
+    return draft;
+  }
+}
+
+/** Exact paths, then regular expressions, then prefixes: the order of stock nginx, so that both match alike. */
+export function compareRoutes(a: Route, b: Route): number {
+  return (
+    precedence[a.path.kind] - precedence[b.path.kind] ||
+    (a.path.kind === "regex" ? compareRegexSources(text(a.path), text(b.path)) : compareLiterals(a.path, b.path))
+  );
+}
+
+const precedence = { exact: 0, regex: 1, prefix: 2 } as const;
+
+function compareLiterals(a: PathMatch, b: PathMatch): number {
+  return text(b).length - text(a).length || compareText(text(a), text(b));
+}
+
+function text(match: PathMatch): string {
+  return match.kind === "regex" ? match.source : match.path;
+}
+
+const known = new WeakMap<RulePath, Route>();
+
+function route(rules: Rules, path: RulePath, backend: Backend): Route {
+  const before = known.get(path);
+  if (before !== undefined && before.backend === backend) return before;
+  const made: Route = {
+    path: path.match,
+    backend,
+    policy: rules.policy,
+    closed: rules.closed,
+    ingress: rules.id,
+    declaredPath: path.declared.path,
+  };
+  known.set(path, made);
+  return made;
+}
+
+function hostText(host: string): string {
+  return host === "" ? "all other hosts" : `host ${quote(host)}`;
+}

@@ -1,0 +1,101 @@
+/**
+ * Reads one Ingress by itself: its policy from the annotations, and its rules as hosts and paths. Nothing here depends on
+ * any other object, so the work is done once for each Ingress object and kept as long as the object lives.
+ */
+import type { FeatureDefaults } from "../features/feature.ts";
+import { readPolicy } from "../features/registry.ts";
+import type { Policy } from "../model/policy.ts";
+import type { Problem } from "../model/problem.ts";
+import type { PathMatch } from "../model/snapshot.ts";
+import type { Ingress, IngressPath } from "../sources/objects.ts";
+import { type Target, targetOf } from "./backends.ts";
+import type { Claimant } from "./conflicts.ts";
+import { problemAt } from "./mistake.ts";
+import { readPath } from "./paths.ts";
+import { onePolicy } from "./policies.ts";
+
+export interface Rules {
+  readonly ingress: Ingress;
+  /** namespace/name */
+  readonly id: string;
+  readonly policy: Policy;
+  /** Why every route is closed; null when they are open. */
+  readonly closed: string | null;
+  /** Of spec.defaultBackend. */
+  readonly defaultTarget: Target | null;
+  /** The hosts of the rules, each once. */
+  readonly hosts: readonly string[];
+  readonly paths: readonly RulePath[];
+  /** True when the annotations ask for what must not be served as an Ingress of its own. */
+  readonly skipped: boolean;
+  readonly problems: readonly Problem[];
+}
+
+export interface RulePath extends Claimant {
+  /** `spec.rules[0].http.paths[0]` */
+  readonly field: string;
+  readonly host: string;
+  readonly match: PathMatch;
+  /** Equal for paths that cannot both be served. */
+  readonly claim: string;
+  /** See PathReading. */
+  readonly refused: string | null;
+  readonly declared: IngressPath;
+  readonly target: Target;
+}
+
+const known = new WeakMap<Ingress, { readonly defaults: FeatureDefaults; readonly rules: Rules }>();
+
+export function readRules(ingress: Ingress, defaults: FeatureDefaults): Rules {
+  const before = known.get(ingress);
+  if (before !== undefined && before.defaults === defaults) return before.rules;
+  const rules = readOnce(ingress, defaults);
+  known.set(ingress, { defaults, rules });
+  return rules;
+}
+
+function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
+  const { meta } = ingress;
+  const { closed, skipped, problems, useRegex, backendProtocol, ...read } = readPolicy(meta.annotations, defaults, {
+    object: { kind: ingress.kind, namespace: meta.namespace, name: meta.name },
+    ...(meta.origin === undefined ? {} : { origin: meta.origin }),
+  });
+  const policy = onePolicy(read.policy);
+  const found = [...problems];
+  const paths: RulePath[] = [];
+  for (const [r, rule] of ingress.rules.entries()) {
+    for (const [p, path] of (rule.paths ?? []).entries()) {
+      const field = `spec.rules[${r}].http.paths[${p}]`;
+      const { match, refused, mistake } = readPath(path, { useRegex, rewrites: policy.rewrite !== undefined });
+      if (mistake !== null) found.push(problemAt(ingress, `${field}.path`, mistake.code, mistake.message));
+      if (match === null) continue;
+      paths.push({
+        ingress,
+        field,
+        host: rule.host,
+        match,
+        claim: pathClaim(rule.host, match),
+        refused,
+        declared: path,
+        target: targetOf(meta.namespace, path.backend, backendProtocol),
+      });
+    }
+  }
+  return {
+    ingress,
+    id: `${meta.namespace}/${meta.name}`,
+    policy,
+    closed,
+    defaultTarget:
+      ingress.defaultBackend === null ? null : targetOf(meta.namespace, ingress.defaultBackend, backendProtocol),
+    hosts: [...new Set(ingress.rules.map((rule) => rule.host))],
+    paths,
+    skipped: skipped !== null,
+    problems: found,
+  };
+}
+
+/** Hosts hold no NUL, so the parts cannot run into each other. */
+function pathClaim(host: string, match: PathMatch): string {
+  return `${match.kind}\0${host}\0${match.kind === "regex" ? match.source : match.path}`;
+}

@@ -1,0 +1,231 @@
+/**
+ * Objects to Snapshot: the whole of it for any change, or the endpoints of a few Services when nothing else changed.
+ * Pure: the same objects, settings, addresses and time give the same Translation, whatever order the objects came in
+ * and whatever was translated before. What did not change keeps the identity that it has in `previous`.
+ */
+import type { FeatureDefaults } from "../features/feature.ts";
+import { compareProblems, compareText, type Problem } from "../model/problem.ts";
+import type { Backend, Host, PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
+import type { Objects, Service } from "../sources/objects.ts";
+import { type BackendSettings, Backends, compareUpstreams, firstPort, targetOf } from "./backends.ts";
+import { chooseCertificates, compareCertificates, compareTlsHosts } from "./certificates.ts";
+import { type ClassSettings, selectIngresses } from "./classes.ts";
+import { addressProblems, externalNameField, type Resolved } from "./external-names.ts";
+import { buildHosts, compareRoutes } from "./hosts.ts";
+import { settingProblem } from "./mistake.ts";
+import { readRules } from "./rules.ts";
+import { share, shareKeys, shareSorted } from "./share.ts";
+import { findUpstreamPort, readUpstream } from "./upstreams.ts";
+
+/** The fields of Settings that translation depends on. */
+export interface TranslateSettings extends ClassSettings, BackendSettings, FeatureDefaults {
+  /** `namespace/name` or `namespace/name:port`; null: the built-in 404 page. */
+  readonly defaultBackendService: string | null;
+  /** `namespace/name`; null: the self-signed certificate. */
+  readonly defaultSslCertificate: string | null;
+}
+
+export interface TranslateInput {
+  readonly objects: Objects;
+  /** The same object while settings do not change: what was read of an Ingress is kept for it. */
+  readonly settings: TranslateSettings;
+  /** Addresses by external name, in the form that Translation.externalNames gives. */
+  readonly resolved: Resolved;
+  /** Milliseconds since the epoch; decides which certificates are valid. */
+  readonly now: number;
+}
+
+export interface Translation {
+  readonly snapshot: Snapshot;
+  readonly keys: PrivateKeys;
+  /** In the order of compareProblems. */
+  readonly problems: readonly Problem[];
+  /** To be resolved by DNS, ascending, lower case. */
+  readonly externalNames: readonly string[];
+  /** When to translate again though no object changes, because a certificate starts or ends; null: never. */
+  readonly recheckAt: number | null;
+  /** Our Ingresses as namespace/name, ascending: those whose status we write. */
+  readonly served: readonly string[];
+}
+
+/** Never throws for objects that passed validation; an error is a bug of ours, and the caller keeps `previous`. */
+export function translate(input: TranslateInput, previous: Translation | null): Translation {
+  const { objects, settings, resolved, now } = input;
+  const selected = selectIngresses(objects, settings);
+  const read = selected.ingresses.map((ingress) => readRules(ingress, settings));
+  const rules = read.filter((each) => !each.skipped);
+  const certificates = chooseCertificates({
+    ingresses: rules.map((each) => each.ingress),
+    secrets: objects.secrets,
+    defaultSslCertificate: settings.defaultSslCertificate,
+    now,
+  });
+  const backends = new Backends({ objects, resolved }, settings);
+  const built = buildHosts(rules, backends, certificates.hasTls);
+  const unmatched = defaultBackend(input, backends);
+  const upstreams = backends.upstreamsOf(backendsOf(built.hosts, unmatched.backend));
+  const problems = [
+    ...selected.problems,
+    ...read.flatMap((each) => each.problems),
+    ...built.problems,
+    ...certificates.problems,
+    ...backends.problems,
+    ...unmatched.problems,
+    ...upstreamProblems(upstreams, input),
+  ];
+  return shareTranslation(previous, {
+    snapshot: {
+      hosts: built.hosts,
+      upstreams,
+      tls: certificates.tls,
+      certificates: certificates.certificates,
+      defaultBackend: unmatched.backend,
+      defaultCertificate: certificates.defaultCertificate,
+    },
+    keys: certificates.keys,
+    problems: problems.sort(compareProblems),
+    externalNames: externalNames(upstreams),
+    recheckAt: certificates.recheckAt,
+    served: rules.map((each) => each.id).sort(compareText),
+  });
+}
+
+/**
+ * As translate, when only the endpoints (slices, Endpoints, or addresses of external names) of `services` changed since
+ * `previous`. `services` holds namespace/name. Costs what these Services cost, not what the whole does.
+ */
+export function refreshEndpoints(
+  input: TranslateInput,
+  previous: Translation,
+  services: ReadonlySet<string>,
+): Translation {
+  if (previous.recheckAt !== null && input.now >= previous.recheckAt) return translate(input, previous);
+  const upstreams = [...previous.snapshot.upstreams];
+  let { problems } = previous;
+  for (const id of services) {
+    const [from, to] = rangeOf(upstreams, id);
+    if (from === to) continue;
+    const service = input.objects.services.get(id);
+    for (let at = from; at < to; at++) {
+      const fresh = refreshed(upstreams[at], service, input);
+      // The Service itself changed, so routes do too.
+      if (fresh === null) return translate(input, previous);
+      upstreams[at] = fresh;
+    }
+    if (service?.type === "ExternalName") problems = rejudge(problems, service, input.resolved);
+  }
+  return shareTranslation(previous, { ...previous, snapshot: { ...previous.snapshot, upstreams }, problems });
+}
+
+function refreshed(
+  before: Upstream | undefined,
+  service: Service | undefined,
+  { objects, resolved }: TranslateInput,
+): Upstream | null {
+  if (before === undefined || service === undefined) return null;
+  const port = findUpstreamPort(service, Number(before.service.port), before.protocol);
+  return port === null ? null : share(before, readUpstream(port, { objects, resolved }));
+}
+
+/** The problems with those of the addresses of one external name judged anew. */
+function rejudge(problems: readonly Problem[], service: Service, resolved: Resolved): readonly Problem[] {
+  const { namespace, name } = service.meta;
+  const others = problems.filter(
+    ({ object, field }) =>
+      field !== externalNameField ||
+      object.kind !== "Service" ||
+      object.namespace !== namespace ||
+      object.name !== name,
+  );
+  return [...others, ...addressProblems(service, resolved)].sort(compareProblems);
+}
+
+function defaultBackend(
+  { objects, settings }: TranslateInput,
+  backends: Backends,
+): { readonly backend: Backend; readonly problems: readonly Problem[] } {
+  const none: Backend = { kind: "notFound" };
+  if (settings.defaultBackendService === null) return { backend: none, problems: [] };
+  const [id = "", port = ""] = settings.defaultBackendService.split(":");
+  const [namespace = "", name = ""] = id.split("/");
+  const number = /^[0-9]+$/.test(port) ? Number(port) : port === "" ? firstPort(objects, id) : null;
+  const ref = number === null ? ({ name: port, number: null } as const) : ({ name: null, number } as const);
+  const { backend, mistake } = backends.resolve(targetOf(namespace, { kind: "service", name, port: ref }, "http"));
+  if (mistake === null) return { backend, problems: [] };
+  const message = `the built-in 404 page answers what no rule matches: ${mistake.message}`;
+  return { backend: none, problems: [settingProblem("default-backend-service", message)] };
+}
+
+function* backendsOf(hosts: readonly Host[], unmatched: Backend): Generator<Backend> {
+  for (const host of hosts) {
+    for (const route of host.routes) yield route.backend;
+    if (host.defaultRoute !== null) yield host.defaultRoute.backend;
+  }
+  yield unmatched;
+}
+
+/** What DNS answered for external names, judged only where the answer is used. */
+function upstreamProblems(upstreams: readonly Upstream[], { objects, resolved }: TranslateInput): readonly Problem[] {
+  const used = new Set<string>();
+  for (const { externalName, service } of upstreams) {
+    if (externalName !== null) used.add(`${service.namespace}/${service.name}`);
+  }
+  return [...used].flatMap((id) => {
+    const service = objects.services.get(id);
+    return service === undefined ? [] : addressProblems(service, resolved);
+  });
+}
+
+function externalNames(upstreams: readonly Upstream[]): readonly string[] {
+  const names = new Set<string>();
+  for (const { externalName } of upstreams) if (externalName !== null) names.add(externalName);
+  return [...names].sort(compareText);
+}
+
+/** Where the upstreams of a Service begin and end in the list, which ascends by key: they are neighbours. */
+function rangeOf(upstreams: readonly Upstream[], id: string): readonly [number, number] {
+  const prefix = `${id}/`;
+  let [from, end] = [0, upstreams.length];
+  while (from < end) {
+    const middle = (from + end) >>> 1;
+    if (compareText(upstreams[middle]?.key ?? "", prefix) < 0) from = middle + 1;
+    else end = middle;
+  }
+  let to = from;
+  while (upstreams[to]?.key.startsWith(prefix) === true) to++;
+  return [from, to];
+}
+
+function shareTranslation(previous: Translation | null, next: Translation): Translation {
+  if (previous === null) return next;
+  const before = previous.snapshot;
+  const snapshot: Snapshot = {
+    hosts: shareSorted(before.hosts, next.snapshot.hosts, (a, b) => compareText(a.name, b.name), shareHost),
+    upstreams: shareSorted(before.upstreams, next.snapshot.upstreams, compareUpstreams),
+    tls: shareSorted(before.tls, next.snapshot.tls, compareTlsHosts),
+    certificates: shareSorted(before.certificates, next.snapshot.certificates, compareCertificates),
+    defaultBackend: share(before.defaultBackend, next.snapshot.defaultBackend),
+    defaultCertificate: next.snapshot.defaultCertificate,
+  };
+  const shared: Translation = {
+    snapshot: sameFields(before, snapshot) ? before : snapshot,
+    keys: shareKeys(previous.keys, next.keys),
+    problems: shareSorted(previous.problems, next.problems, compareProblems),
+    externalNames: share(previous.externalNames, next.externalNames),
+    recheckAt: next.recheckAt,
+    served: share(previous.served, next.served),
+  };
+  return sameFields(previous, shared) ? previous : shared;
+}
+
+function shareHost(previous: Host, next: Host): Host {
+  const routes = shareSorted(previous.routes, next.routes, compareRoutes);
+  const defaultRoute = share(previous.defaultRoute, next.defaultRoute);
+  const same = routes === previous.routes && defaultRoute === previous.defaultRoute && next.tls === previous.tls;
+  return same ? previous : { ...next, routes, defaultRoute };
+}
+
+function sameFields<T extends object>(a: T, b: T): boolean {
+  const names = Object.keys(a) as (keyof T)[];
+  return names.every((name) => Object.is(a[name], b[name]));
+}

@@ -1,0 +1,124 @@
+/**
+ * From a port of a Service to the endpoints behind it: of its EndpointSlices, of hand-written Endpoints where it has no
+ * slice, or of what DNS says of an ExternalName. Which Services and ports an Ingress means is decided in backends.ts.
+ */
+import { compareText } from "../model/problem.ts";
+import type { Endpoint, Upstream } from "../model/snapshot.ts";
+import type { EndpointSlice, Endpoints, Objects, Service, ServicePort } from "../sources/objects.ts";
+import { normaliseExternalName, type Resolved, usableAddresses } from "./external-names.ts";
+
+export interface EndpointSources {
+  readonly objects: Pick<Objects, "services" | "endpointSlices" | "endpoints">;
+  readonly resolved: Resolved;
+}
+
+export type Protocol = Upstream["protocol"];
+
+/** A port of a Service, spoken to in one protocol. */
+export interface UpstreamPort {
+  /** Of the upstream: by port number, so that Ingresses which write the name and the number share it. */
+  readonly key: string;
+  readonly service: Service;
+  readonly protocol: Protocol;
+  readonly number: number;
+  /** Null: an ExternalName, which has every port, as it is only another name in DNS. */
+  readonly port: ServicePort | null;
+}
+
+/** Null when the Service has no such TCP port: one number may be a TCP and a UDP port. */
+export function findUpstreamPort(service: Service, wanted: number | string, protocol: Protocol): UpstreamPort | null {
+  const listed = service.ports.find(
+    (port) => port.protocol === "TCP" && (typeof wanted === "number" ? port.port : port.name) === wanted,
+  );
+  const isExternal = service.type === "ExternalName";
+  const number = listed?.port ?? (isExternal && typeof wanted === "number" ? wanted : null);
+  if (number === null) return null;
+  const { namespace, name } = service.meta;
+  const key = `${namespace}/${name}/${number}${protocol === "https" ? "/https" : ""}`;
+  return { key, service, protocol, number, port: isExternal ? null : (listed ?? null) };
+}
+
+/** The upstream with its endpoints. The one read before is returned while Service and endpoints are the same objects. */
+export function readUpstream(upstreamPort: UpstreamPort, { objects, resolved }: EndpointSources): Upstream {
+  const { service, port, number } = upstreamPort;
+  if (port === null) {
+    const name = normaliseExternalName(service.externalName ?? "");
+    return remember(upstreamPort, name, resolved.get(name), () =>
+      usableAddresses(service, resolved).map((address) => ({ address, port: number })),
+    );
+  }
+  const id = `${service.meta.namespace}/${service.meta.name}`;
+  const slices = objects.endpointSlices.get(id);
+  // Kubernetes mirrors Endpoints into slices: reading both would bring back addresses that the slice has dropped.
+  if (slices !== undefined && slices.length > 0) {
+    return remember(upstreamPort, null, slices, () => sliceEndpoints(slices, port));
+  }
+  const endpoints = objects.endpoints.get(id);
+  return remember(upstreamPort, null, endpoints, () => legacyEndpoints(endpoints?.subsets ?? [], port));
+}
+
+interface Remembered {
+  /** The object that the endpoints were read from. */
+  readonly origin: unknown;
+  readonly upstream: Upstream;
+}
+
+const known = new WeakMap<Service, Map<string, Remembered>>();
+
+/** Of thousands of Services few change at a time; the others need not be read, compared or sorted again. */
+function remember(
+  { key, service, protocol, number }: UpstreamPort,
+  externalName: string | null,
+  origin: unknown,
+  read: () => readonly Endpoint[],
+): Upstream {
+  const byKey = known.get(service) ?? new Map<string, Remembered>();
+  const before = byKey.get(key);
+  if (before !== undefined && before.origin === origin) return before.upstream;
+  const { namespace, name } = service.meta;
+  const ref = { namespace, name, port: String(number) };
+  const upstream: Upstream = { key, protocol, service: ref, endpoints: inOrder(read()), externalName };
+  byKey.set(key, { origin, upstream });
+  known.set(service, byKey);
+  return upstream;
+}
+
+function sliceEndpoints(slices: readonly EndpointSlice[], port: ServicePort): readonly Endpoint[] {
+  const ready: Endpoint[] = [];
+  const terminating: Endpoint[] = [];
+  for (const slice of slices) {
+    if (slice.addressType === "FQDN") continue;
+    for (const slicePort of slice.ports) {
+      if (slicePort.name !== port.name || slicePort.protocol !== "TCP") continue;
+      const number = slicePort.port ?? port.targetPort.number ?? port.port;
+      for (const endpoint of slice.endpoints) {
+        const list = endpoint.ready ? ready : endpoint.serving && endpoint.terminating ? terminating : null;
+        if (list === null) continue;
+        for (const address of endpoint.addresses) list.push({ address, port: number });
+      }
+    }
+  }
+  // KEP-1669: while a rollout leaves nothing ready, pods that still serve as they end are better than 503.
+  return ready.length > 0 ? ready : terminating;
+}
+
+function legacyEndpoints(subsets: Endpoints["subsets"], port: ServicePort): readonly Endpoint[] {
+  const found: Endpoint[] = [];
+  for (const subset of subsets) {
+    for (const { name, port: number, protocol } of subset.ports) {
+      if (name !== port.name || protocol !== "TCP") continue;
+      for (const address of subset.addresses) found.push({ address, port: number });
+    }
+  }
+  return found;
+}
+
+/** Ascending and without duplicates: while slices are split or merged, an endpoint is in two of them. */
+function inOrder(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  if (endpoints.length < 2) return endpoints;
+  const sorted = endpoints.toSorted((a, b) => compareText(a.address, b.address) || a.port - b.port);
+  return sorted.filter(({ address, port }, index) => {
+    const before = sorted[index - 1];
+    return before === undefined || before.address !== address || before.port !== port;
+  });
+}
