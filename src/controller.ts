@@ -4,6 +4,7 @@
  * stays in force. What the objects mean is decided in translate; how a Snapshot reaches the workers, in serve/dataplane.
  */
 import { type Clock, systemClock } from "./controller/clock.ts";
+import { servicesOf, unresolvedNames } from "./controller/external-names.ts";
 import { HoldOff } from "./controller/hold-off.ts";
 import { ProblemLog } from "./controller/problem-log.ts";
 import type { Log } from "./log.ts";
@@ -29,10 +30,12 @@ export interface ObservedStore {
 /** What it needs of external names (sources/dns). */
 export interface ResolvedNames {
   readonly resolved: ReadonlyMap<string, readonly string[]>;
-  readonly problems?: readonly Problem[];
+  /** Why the last lookup of a name failed. */
+  readonly errors: ReadonlyMap<string, string>;
   /** The names to keep resolving from now on. */
   set(names: readonly string[]): void;
-  onChange(listener: () => void): unknown;
+  /** Tells the names whose addresses or errors changed. */
+  onChange(listener: (names: ReadonlySet<string>) => void): unknown;
 }
 
 export interface ControllerParts {
@@ -119,7 +122,7 @@ export class Controller {
   async start(): Promise<void> {
     this.#stopped = false;
     this.#parts.store.onChange((change) => this.#storeChanged(change));
-    this.#parts.names.onChange(() => this.#changed());
+    this.#parts.names.onChange((names) => this.#namesChanged(names));
     this.#changedAt = this.#clock.elapsed();
     await this.#translateAll();
   }
@@ -142,8 +145,16 @@ export class Controller {
       this.#tellProblems(this.#previous);
       return;
     }
+    this.#endpointsChanged(change.services);
+  }
+
+  #namesChanged(names: ReadonlySet<string>): void {
+    if (!this.#stopped) this.#endpointsChanged(servicesOf(names, this.#parts.store.objects));
+  }
+
+  #endpointsChanged(services: ReadonlySet<string>): void {
     this.#changedAt ??= this.#clock.elapsed();
-    for (const service of change.services) this.#changedServices.add(service);
+    for (const service of services) this.#changedServices.add(service);
     if (this.#endpointsScheduled) return;
     // Together with the other changes of this turn, for a rollout touches many slices at once; but without a hold-off.
     this.#endpointsScheduled = true;
@@ -234,7 +245,8 @@ export class Controller {
 
   #tellProblems(translation: Translation): void {
     const { store, names } = this.#parts;
-    const problems = [...store.problems, ...(names.problems ?? []), ...translation.problems].sort(compareProblems);
+    const unresolved = unresolvedNames(translation.externalNames, names, store.objects);
+    const problems = [...store.problems, ...unresolved, ...translation.problems].sort(compareProblems);
     const problemCounts = new Map<ProblemCode, number>();
     for (const { code } of problems) problemCounts.set(code, (problemCounts.get(code) ?? 0) + 1);
     this.#update({ problems, problemCounts });

@@ -247,7 +247,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     type: duration(0),
     default: 30_000,
     summary: "Time that requests and tunnels have to end after SIGTERM; 0 ends them at once.",
-    commands: running,
+    commands: ["serve"],
   },
   accessLogFormat: {
     flag: "access-log-format",

@@ -25,3 +25,12 @@ export function openLog(line: CommandLine, surroundings: Surroundings): Log {
     now: Date.now,
   });
 }
+
+/** Resolves with the reason, which main makes the name of the signal. */
+export function untilAborted(signal: AbortSignal): Promise<string> {
+  return new Promise((resolve) => {
+    const end = (): void => resolve(String(signal.reason));
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+  });
+}

@@ -40,20 +40,27 @@ class RecordingDataPlane {
 
 class FakeNames {
   readonly resolved = new Map<string, readonly string[]>();
+  readonly errors = new Map<string, string>();
   wanted: readonly string[] = [];
-  #listener: () => void = () => {};
+  #listener: (names: ReadonlySet<string>) => void = () => {};
 
   set(names: readonly string[]): void {
     this.wanted = names;
   }
 
-  onChange(listener: () => void): void {
+  onChange(listener: (names: ReadonlySet<string>) => void): void {
     this.#listener = listener;
   }
 
   resolve(name: string, ...addresses: string[]): void {
     this.resolved.set(name, addresses);
-    this.#listener();
+    this.errors.delete(name);
+    this.#listener(new Set([name]));
+  }
+
+  fail(name: string, reason: string): void {
+    this.errors.set(name, reason);
+    this.#listener(new Set([name]));
   }
 }
 
@@ -317,6 +324,27 @@ describe("the controller", () => {
     names.resolve("web.example.net", "192.0.2.1", "192.0.2.2");
     await clock.advance(0);
     assert.deepEqual(addresses(dataPlane.last), ["192.0.2.1", "192.0.2.2"]);
+  });
+
+  it("tells the Service whose external name cannot be resolved, and keeps its last addresses", async () => {
+    const { controller, dataPlane, clock, names } = build([
+      ingress("shop/web", { hosts: { "shop.example": { "/": "web:80" } } }),
+      service("shop/web", { externalName: "Web.Example.Net.", ports: ["80"] }),
+      service("shop/unused", { externalName: "other.example.net", ports: ["80"] }),
+    ]);
+    await controller.start();
+    names.fail("other.example.net", "ENOTFOUND");
+    names.fail("web.example.net", "ENOTFOUND");
+    await clock.advance(0);
+    const message = () => controller.state.problems.map((problem) => problem.message).join();
+    assert.match(message(), /^external name "web.example.net" cannot be resolved: ENOTFOUND; its paths answer 503, /);
+    names.resolve("web.example.net", "192.0.2.1");
+    await clock.advance(0);
+    assert.deepEqual(controller.state.problems, []);
+    names.fail("web.example.net", "ETIMEOUT");
+    await clock.advance(0);
+    assert.match(message(), /; its last addresses stay in use/);
+    assert.deepEqual(addresses(dataPlane.last), ["192.0.2.1"]);
   });
 
   it("looks again when a certificate expires although no object changed", async () => {

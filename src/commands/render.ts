@@ -1,0 +1,98 @@
+/** `sluice render`: the same objects and rules as serve, read once and written as an nginx.conf. */
+import { randomBytes } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import type { Writable } from "node:stream";
+import { unresolvedNames } from "../controller/external-names.ts";
+import type { Log } from "../log.ts";
+import { compareProblems, formatProblem, type Problem } from "../model/problem.ts";
+import { type Rendering, renderNginx } from "../render/nginx.ts";
+import type { Only } from "../render/select.ts";
+import { makeDefaultCertificate } from "../serve/default-certificate.ts";
+import type { Options } from "../settings/options.ts";
+import { UsageError } from "../settings/parse.ts";
+import type { Settings } from "../settings.ts";
+import { ExternalNames } from "../sources/dns.ts";
+import { ObjectStore } from "../sources/store.ts";
+import { type Translation, translate } from "../translate/translate.ts";
+import { type Command, openLog, type Surroundings } from "./command.ts";
+import { openManifests, requireManifests } from "./manifests.ts";
+import { writeFiles } from "./render/output.ts";
+
+/** Beside the package's root, whether this file runs from src or from dist. */
+const templatesDirectory = new URL("../../templates/", import.meta.url);
+
+export const render: Command = async (line, surroundings) => {
+  const { settings, options } = line;
+  await requireManifests("render", settings.manifests);
+  if (settings.httpPort === 0 || settings.httpsPort === 0)
+    throw new UsageError(
+      "sluice render cannot choose a free port for nginx; give --http-port and --https-port a number",
+    );
+  const log = openLog(line, surroundings);
+  const { translation, problems } = await readAll(settings, surroundings, log);
+  const only = onlyOf(options);
+  const rendering = renderNginx({
+    snapshot: translation.snapshot,
+    keys: translation.keys,
+    settings,
+    templates: await readTemplates(),
+    selfSigned: makeDefaultCertificate(Date.now(), randomBytes(16).toString("hex")),
+    ...(only === undefined ? {} : { only }),
+  });
+  if (options.output === null) await print(surroundings.stdout, rendering);
+  else await writeFiles(options.output, rendering.files);
+  for (const problem of problems) surroundings.stderr.write(`${formatProblem(problem)}\n`);
+  return options.strict && problems.length > 0 ? 1 : 0;
+};
+
+interface Read {
+  readonly translation: Translation;
+  readonly problems: readonly Problem[];
+}
+
+/** Translates twice where there are external names: once to learn them, once with their addresses. */
+async function readAll(settings: Settings, surroundings: Surroundings, log: Log): Promise<Read> {
+  const store = new ObjectStore();
+  const { stdin } = surroundings;
+  const source = openManifests({ paths: settings.manifests, store, stdin, log, watch: false });
+  await source.start();
+  await source.stop();
+  const input = { objects: store.objects, settings, resolved: new Map<string, readonly string[]>(), now: Date.now() };
+  const problems = [...store.problems];
+  let translation = translate(input, null);
+  if (translation.externalNames.length > 0) {
+    const names = await resolveNames(translation.externalNames);
+    translation = translate({ ...input, resolved: names.resolved }, translation);
+    problems.push(...unresolvedNames(translation.externalNames, names, store.objects));
+  }
+  return { translation, problems: [...problems, ...translation.problems].sort(compareProblems) };
+}
+
+/** The addresses and failures of the names after one lookup each. */
+async function resolveNames(wanted: readonly string[]): Promise<Pick<ExternalNames, "resolved" | "errors">> {
+  const names = new ExternalNames();
+  names.set(wanted);
+  await names.settled();
+  await names.stop();
+  return names;
+}
+
+function onlyOf({ host, ingress }: Options): Only | undefined {
+  if (host === null && ingress === null) return undefined;
+  return { ...(host === null ? {} : { hosts: [host] }), ...(ingress === null ? {} : { ingresses: [ingress] }) };
+}
+
+async function readTemplates(): Promise<Readonly<Record<string, string>>> {
+  const names = (await readdir(templatesDirectory)).filter((name) => name.endsWith(".ejs"));
+  const texts = names.map(async (name) => [name, await readFile(new URL(name, templatesDirectory), "utf8")] as const);
+  return Object.fromEntries(await Promise.all(texts));
+}
+
+/** `sluice render | head` closes the pipe early, which is no failure. */
+function print(stdout: Writable, rendering: Rendering): Promise<void> {
+  const [configuration] = rendering.files;
+  return new Promise((resolve, reject) => {
+    stdout.once("error", (error: NodeJS.ErrnoException) => (error.code === "EPIPE" ? resolve() : reject(error)));
+    stdout.write(configuration?.content ?? "", () => resolve());
+  });
+}

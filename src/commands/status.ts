@@ -1,0 +1,86 @@
+/** What the admin port tells of a running Sluice: is it ready, and if not, what it waits for; its numbers and its rules. */
+import type { Controller } from "../controller.ts";
+import type { Problem } from "../model/problem.ts";
+import { emptySnapshot, type Snapshot } from "../model/snapshot.ts";
+import type { AdminSource } from "../serve/admin.ts";
+import type { DataPlane } from "../serve/dataplane.ts";
+import type { Gauges } from "../serve/metric-table.ts";
+import { Metrics } from "../serve/metrics.ts";
+
+export interface StatusParts {
+  readonly version: string;
+  /** The problems found while nothing is translated yet. */
+  readonly store: { readonly problems: readonly Problem[] };
+  readonly sink: { readonly droppedLines: number };
+}
+
+interface Running {
+  readonly controller: Controller;
+  readonly dataPlane: DataPlane;
+  readonly metrics: Metrics;
+}
+
+export class Status implements AdminSource {
+  readonly metrics: AdminSource["metrics"];
+  readonly #parts: StatusParts;
+  #running: Running | null = null;
+  #stopping: boolean = false;
+
+  constructor(parts: StatusParts) {
+    this.#parts = parts;
+    this.metrics = {
+      contentType: "text/plain; version=0.0.4; charset=utf-8",
+      // Before the data plane is there, there is nothing to count.
+      text: () => this.#running?.metrics.text() ?? nothing(),
+    };
+  }
+
+  /** From now on there is something to serve and to count. */
+  started(controller: Controller, dataPlane: DataPlane): void {
+    const { counters, series } = dataPlane;
+    const metrics = new Metrics({ counters, series, gauges: () => this.#gauges(controller, dataPlane) });
+    this.#running = { controller, dataPlane, metrics };
+  }
+
+  stopping(): void {
+    this.#stopping = true;
+  }
+
+  notReady(): readonly string[] {
+    if (this.#stopping) return ["shutting down"];
+    if (this.#running === null) return ["reading the objects for the first time"];
+    const { controller, dataPlane } = this.#running;
+    // Once in force, a configuration stays so: a change that a worker has not taken yet is no reason to send traffic away.
+    if (controller.state.published > 0) return [];
+    return [dataPlane.revision === 0 ? "no configuration yet" : "not every worker serves the configuration yet"];
+  }
+
+  snapshot(): Snapshot {
+    return this.#running?.controller.state.snapshot ?? emptySnapshot;
+  }
+
+  problems(): readonly Problem[] {
+    return this.#running?.controller.state.problems ?? this.#parts.store.problems;
+  }
+
+  #gauges(controller: Controller, dataPlane: DataPlane): Gauges {
+    const { state } = controller;
+    return {
+      version: this.#parts.version,
+      ready: this.notReady().length === 0,
+      snapshot: state.snapshot,
+      problems: state.problems,
+      revision: dataPlane.revision,
+      acknowledged: dataPlane.acknowledged,
+      publishedAt: state.publishedAt,
+      translations: state.translations,
+      lastTranslateSeconds: state.lastTranslateSeconds,
+      lastEffectSeconds: state.lastEffectSeconds,
+      failures: state.failures,
+      workerRestarts: dataPlane.workerRestarts,
+      linesDropped: this.#parts.sink.droppedLines,
+    };
+  }
+}
+
+async function* nothing(): AsyncGenerator<string> {}
