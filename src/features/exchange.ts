@@ -51,6 +51,7 @@ export interface ResponseEdit {
 
 /** Returns a Reply to stop, null to go on. */
 export type RequestHook = (exchange: Exchange) => Reply | null;
+/** Runs on every response of the route: the upstream's, a Reply's, and Sluice's own errors. */
 export type ResponseHook = (exchange: Exchange, response: ResponseEdit) => void;
 
 /** A Policy compiled for the hot path: hooks in phase order, nothing to look up or parse at request time. */

@@ -173,10 +173,9 @@ function splitOnce(text: string, separator: string): readonly string[] {
 /** nginx' replacement: literal text and the groups; those of a path that is no regular expression are nothing. */
 function replacement(target: string, hasGroups: boolean): NginxArg {
   const parts = target.split(/(\$[1-9])/).filter((part) => part !== "");
-  const texts = hasGroups ? parts : parts.filter((part) => !isGroup(part));
-  const args = texts.map((part) => (isGroup(part) ? { nginx: part } : part));
-  const [only] = args;
-  return args.length === 1 && only !== undefined ? only : args;
+  if (hasGroups) return parts.map((part) => (isGroup(part) ? { nginx: part } : part));
+  const text = parts.filter((part) => !isGroup(part)).join("");
+  return text.startsWith("/") || isUrl(text) ? text : `/${text}`;
 }
 
 function isGroup(part: string): boolean {

@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { phases } from "../../src/features/feature.ts";
+import { knownAnnotations } from "../../src/features/known.ts";
+import { compilePolicy, features, policyKey, readPolicy } from "../../src/features/registry.ts";
+import { formatProblem } from "../../src/model/problem.ts";
+import { defaults, object, read } from "./read.ts";
+
+const nginx = "nginx.ingress.kubernetes.io/";
+const plainPolicy = { bodySize: { limit: 1_048_576 }, timeouts: { connect: 5000, read: 60_000, send: 60_000 } };
+const names = features.flatMap((feature) => feature.rows.flatMap((row) => [row.name, ...row.aliases]));
+
+describe("the registry of features", () => {
+  it("lists the features in the order of nginx's phases", () => {
+    const order = features.map((feature) => phases.indexOf(feature.phase));
+    assert.deepEqual(
+      order,
+      order.toSorted((a, b) => a - b),
+    );
+  });
+
+  it("has every name once, and only names of ingress-nginx", () => {
+    assert.equal(new Set(names).size, names.length);
+    assert.deepEqual(
+      names.filter((name) => !knownAnnotations.has(name)),
+      [],
+    );
+    assert.equal(knownAnnotations.size, 138);
+  });
+
+  it("agrees with the table of known annotations on what guards access", () => {
+    for (const row of features.flatMap((feature) => feature.rows)) {
+      assert.equal(knownAnnotations.get(row.name)?.guards, row.guards, row.name);
+    }
+  });
+
+  it("reads every default back from its own text", () => {
+    const rows = features.flatMap((feature) => feature.rows.filter((row) => row.default !== ""));
+    const { policy, problems } = read(Object.fromEntries(rows.map((row) => [row.name, row.default])));
+    assert.deepEqual(problems, []);
+    assert.deepEqual(policy, plainPolicy);
+  });
+});
+
+describe("readPolicy", () => {
+  it("gives an Ingress without our annotations the defaults of the settings, and the same object to all", () => {
+    const first = readPolicy({}, defaults, { object });
+    const second = readPolicy({ "kubernetes.io/ingress.class": "x", "nginx.org/a": "b" }, defaults, { object });
+    assert.equal(first, second);
+    assert.deepEqual(first, {
+      policy: plainPolicy,
+      closed: null,
+      skipped: null,
+      useRegex: false,
+      backendProtocol: "http",
+      problems: [],
+    });
+  });
+
+  it("takes the defaults from the settings, and an annotation over them", () => {
+    const settings = {
+      proxyBodySize: 0,
+      proxyConnectTimeout: 1,
+      proxyReadTimeout: 2,
+      proxySendTimeout: 3,
+      sslRedirect: true,
+    };
+    assert.deepEqual(read({}, settings).policy, {
+      sslRedirect: { when: "host-has-tls", code: 308 },
+      timeouts: { connect: 1, read: 2, send: 3 },
+    });
+    assert.deepEqual(
+      read({ "ssl-redirect": "false", "proxy-body-size": "2k", "proxy-read-timeout": "7" }, settings).policy,
+      {
+        bodySize: { limit: 2048 },
+        timeouts: { connect: 1, read: 7000, send: 3 },
+      },
+    );
+  });
+
+  it("reads both prefixes alike", () => {
+    for (const name of names) {
+      const text = name.includes("range") ? "10.0.0.0/8" : "1";
+      assert.equal(
+        policyKey(read({ [`sluice.dev/${name}`]: text }).policy),
+        policyKey(read({ [`${nginx}${name}`]: text }).policy),
+      );
+    }
+  });
+
+  it("lets sluice.dev/ win over ingress-nginx's prefix, and tells of the other where it differs", () => {
+    const { policy, problems } = read({ "sluice.dev/proxy-body-size": "2m", [`${nginx}proxy-body-size`]: "1m" });
+    assert.equal(policy.bodySize?.limit, 2 * 1_048_576);
+    assert.deepEqual(
+      problems.map(({ code, field }) => [code, field]),
+      [["ConflictingAnnotation", `metadata.annotations[${nginx}proxy-body-size]`]],
+    );
+    assert.match(problems[0]?.message ?? "", /^"1m" .*sluice\.dev\/proxy-body-size .*; remove one of them$/);
+    assert.deepEqual(read({ "sluice.dev/proxy-body-size": "2m", [`${nginx}proxy-body-size`]: "2m" }).problems, []);
+  });
+
+  it("lets a name win over its alias", () => {
+    const { policy, problems } = read({
+      "whitelist-source-range": "10.0.0.0/8",
+      "allowlist-source-range": "192.0.2.0/24",
+    });
+    assert.deepEqual(policy.sourceRange?.allow, ["192.0.2.0/24"]);
+    assert.deepEqual(
+      problems.map(({ code }) => code),
+      ["ConflictingAnnotation"],
+    );
+  });
+
+  const unknown: readonly [string, string][] = [
+    ["proxy-bodysize", "write proxy-body-size"],
+    ["whitelist-source-rnage", "write whitelist-source-range"],
+    ["auth-ur", "write auth-url"],
+    ["secure-backends", 'write backend-protocol: "HTTPS"'],
+    ["enable-opentracing", "remove it"],
+    ["nothing-like-it-at-all", "remove it, or see docs/annotations.md"],
+  ];
+  for (const prefix of [nginx, "sluice.dev/"]) {
+    for (const [name, remedy] of unknown) {
+      it(`says "${remedy}" to the unknown ${prefix}${name}`, () => {
+        const { policy, problems, closed } = read({ [prefix + name]: "true" });
+        assert.deepEqual(policy, plainPolicy);
+        assert.equal(closed, null);
+        const [problem] = problems;
+        assert.equal(problem?.code, "UnknownAnnotation");
+        assert.equal(problem.field, `metadata.annotations[${prefix}${name}]`);
+        assert.ok(problem.message.endsWith(`; ${remedy}`), problem.message);
+      });
+    }
+  }
+
+  it("tells one Problem of every annotation of ingress-nginx that has no feature, and closes the guards among them", () => {
+    for (const [name, known] of knownAnnotations) {
+      if (names.includes(name)) continue;
+      const { problems, closed } = read({ [name]: "value" });
+      assert.deepEqual(
+        problems.map(({ code }) => code),
+        ["UnsupportedAnnotation"],
+        name,
+      );
+      assert.match(problems[0]?.message ?? "", /^"value" is not supported.*; (remove it|write )/);
+      assert.equal(closed, known.guards ? `annotation ${nginx}${name} is not supported` : null, name);
+    }
+  });
+
+  const guards = [
+    "auth-url",
+    "auth-type",
+    "auth-secret",
+    "auth-tls-secret",
+    "auth-tls-match-cn",
+    "satisfy",
+    "enable-modsecurity",
+  ];
+  for (const name of guards) {
+    it(`closes an Ingress with ${name}, which would be open without it`, () => {
+      assert.ok(read({ [name]: name === "enable-modsecurity" ? "true" : "x" }).closed !== null);
+    });
+  }
+
+  it("says nothing of an unsupported annotation whose value asks for nothing", () => {
+    for (const [name, value] of [
+      ["canary", "false"],
+      ["enable-modsecurity", "0"],
+      ["enable-access-log", "true"],
+      ["auth-tls-verify-client", "off"],
+      ["proxy-http-version", "1.1"],
+      ["satisfy", "all"],
+    ] as const) {
+      assert.equal(read({ [name]: value }).problems.length, 0, name);
+    }
+  });
+
+  it("closes for a snippet that refuses requests, and not for one that sets a header", () => {
+    for (const snippet of [
+      "deny all;",
+      "if ($a) { return 403; }",
+      "auth_basic on;",
+      "access_by_lua_block { }",
+      "limit_except GET { deny all; }",
+    ]) {
+      assert.ok(read({ "configuration-snippet": snippet }).closed !== null, snippet);
+    }
+    for (const snippet of ["more_set_headers 'X-Denied: no';", "proxy_set_header X-Return-To /;", "gzip off;"]) {
+      assert.equal(read({ "configuration-snippet": snippet }).closed, null, snippet);
+    }
+  });
+
+  it("does not serve a canary, which would take the traffic of the Ingress it stands beside", () => {
+    assert.match(read({ canary: "true", "canary-weight": "10" }).skipped ?? "", /canary/);
+    assert.equal(read({ "canary-weight": "10" }).skipped, null);
+  });
+
+  const invalid: readonly [string, string][] = [
+    ["enable-cors", "yes"],
+    ["cors-allow-origin", "a.example"],
+    ["cors-allow-methods", "GET;"],
+    ["cors-allow-headers", "a b:"],
+    ["cors-expose-headers", ""],
+    ["cors-allow-credentials", "maybe"],
+    ["cors-max-age", "10 days"],
+    ["permanent-redirect", "$scheme://x"],
+    ["permanent-redirect-code", "200"],
+    ["ssl-redirect", ""],
+    ["force-ssl-redirect", "si"],
+    ["use-regex", "yes"],
+    ["rewrite-target", "a"],
+    ["proxy-body-size", "1Mi"],
+    ["proxy-connect-timeout", "0"],
+    ["proxy-read-timeout", "-1"],
+    ["proxy-send-timeout", "1w"],
+    ["whitelist-source-range", "10.0.0.0/33"],
+    ["allowlist-source-range", ""],
+    ["denylist-source-range", "everybody"],
+    ["backend-protocol", "HTPS"],
+    ["backend-protocol", "GRPC"],
+  ];
+  for (const [name, value] of invalid) {
+    it(`quotes the value of ${name}: ${JSON.stringify(value)}, and says what to write`, () => {
+      const { problems, policy, closed } = read({ [name]: value });
+      const [problem] = problems;
+      assert.equal(problems.length, 1);
+      assert.equal(problem?.code, value === "GRPC" ? "UnsupportedAnnotation" : "InvalidAnnotation");
+      assert.deepEqual(problem.object, object);
+      assert.equal(problem.field, `metadata.annotations[${nginx}${name}]`);
+      assert.ok(problem.message.startsWith(`${JSON.stringify(value)} is not `), problem.message);
+      assert.match(problem.message, /; write \S/);
+      const guarding = /range|backend/.test(name);
+      assert.equal(
+        closed,
+        guarding ? `annotation ${nginx}${name} is ${value === "GRPC" ? "not supported" : "invalid"}` : null,
+      );
+      assert.deepEqual(policy, plainPolicy);
+    });
+  }
+
+  it("covers every annotation with a bad value in the table above", () => {
+    assert.deepEqual([...new Set(invalid.map(([name]) => name))].toSorted(), names.toSorted());
+  });
+
+  it("tells where the object was read", () => {
+    const origin = { file: "a.yaml", line: 3 };
+    const { problems } = readPolicy({ [`${nginx}use-regex`]: "yes" }, defaults, { object, origin });
+    assert.equal(
+      formatProblem(problems[0] ?? assert.fail()),
+      `a.yaml:3: Ingress shop/web: metadata.annotations[${nginx}use-regex]: "yes" is not true or false; write "true" or "false" [InvalidAnnotation]`,
+    );
+  });
+
+  it("cuts a long value in the message", () => {
+    const { problems } = read({ "use-regex": "x".repeat(10_000) });
+    assert.ok((problems[0]?.message.length ?? 0) < 250);
+  });
+
+  it("does not depend on the order of the annotations", () => {
+    const entry = fc.tuple(
+      fc
+        .constantFrom(...names, "auth-url", "no-such-name", "canary")
+        .chain((name) => fc.constantFrom(nginx + name, `sluice.dev/${name}`)),
+      fc.constantFrom("true", "false", "10", "10.0.0.0/8", "https://a.example", "bad value;"),
+    );
+    fc.assert(
+      fc.property(fc.uniqueArray(entry, { selector: ([key]) => key }), (entries) => {
+        const forward = read(Object.fromEntries(entries));
+        const backward = read(Object.fromEntries(entries.toReversed()));
+        assert.deepEqual(forward, backward);
+        assert.equal(policyKey(forward.policy), policyKey(backward.policy));
+      }),
+    );
+  });
+
+  it("takes names that JavaScript objects are born with as unknown ones", () => {
+    const annotations = JSON.parse(
+      `{"${nginx}constructor":"a","${nginx}__proto__":"b","__proto__":"c","constructor":"d"}`,
+    );
+    const { problems, policy } = readPolicy(annotations, defaults, { object });
+    assert.deepEqual(
+      problems.map(({ code }) => code),
+      ["UnknownAnnotation", "UnknownAnnotation"],
+    );
+    assert.deepEqual(policy, plainPolicy);
+  });
+});
+
+describe("compilePolicy", () => {
+  it("leaves nothing on the hot path of a policy that asks for nothing", () => {
+    const policy = read({ "proxy-body-size": "0" }).policy;
+    const hooks = compilePolicy(policy, { hostHasTls: true, declaredPath: "/" });
+    assert.deepEqual(hooks, { request: [], response: [] });
+    assert.equal(compilePolicy(policy, { hostHasTls: false, declaredPath: "/a" }), hooks);
+  });
+});
