@@ -9,8 +9,7 @@ import { isTokenBetween, sameWord } from "./characters.ts";
  * else, so "+5", "5, 5", "0x5", "05" and "" are refused.
  */
 export function readContentLength(text: string, start: number, end: number): number {
-  // Sixteen digits hold 2^53 - 1; more could lose precision before they are compared.
-  if (start === end || end - start > 16) return -1;
+  if (start === end) return -1;
   if (text.charCodeAt(start) === 0x30 && end - start > 1) return -1;
   let length = 0;
   for (let at = start; at < end; at++) {
@@ -18,6 +17,7 @@ export function readContentLength(text: string, start: number, end: number): num
     if (!(digit >= 0 && digit <= 9)) return -1;
     length = length * 10 + digit;
   }
+  // However many digits there were: rounding begins above 2^53 and never leads back below it.
   return length <= Number.MAX_SAFE_INTEGER ? length : -1;
 }
 

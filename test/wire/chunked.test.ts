@@ -125,10 +125,13 @@ describe("a chunked body", () => {
 
   it("can be decoded with the same decoder after another, also after an error", () => {
     const decoder = new ChunkedDecoder();
+    // More than half of the extensions that one body may have.
+    const next = `2;${"a".repeat(9000)}\r\nxy\r\n0\r\n\r\n`;
     for (const text of ["3\r\nabc\r\n0\r\nX-A: 1\r\n\r\n", "3;a=", "3\r\nabcX", "5\r\nab", "0\r\nX-B"]) {
       decode(text, [], decoder);
       decoder.reset();
-      const { content, done, error, trailers } = decode("2\r\nxy\r\n0\r\n\r\n", [], decoder);
+      assert.deepEqual([decoder.done, decoder.error, decoder.trailers], [false, null, ""]);
+      const { content, done, error, trailers } = decode(next, [], decoder);
       assert.deepEqual([content, done, error, trailers], ["xy", true, null, ""]);
       decoder.reset();
     }
@@ -176,6 +179,7 @@ describe("a chunked body is malformed when it has", () => {
     ["data shorter than its size", `4\r\nabc${end}`],
     ["a bare LF after the data", "3\r\nabc\n0\r\n\r\n"],
     ["a bare CR after the data", "3\r\nabc\r0\r\n\r\n"],
+    ["a CR and another byte after the data", "3\r\nabc\rX0\r\n\r\n"],
     ["an empty line before the next size", "3\r\nabc\r\n\r\n0\r\n\r\n"],
     ["text after the last chunk", "0\r\nXX\r\n\r\n"],
     ["a bare LF as the last line", "0\r\n\n"],

@@ -150,6 +150,8 @@ describe("readAddress", () => {
       "[::1]:x",
       "[::1]80",
       "1:2:3:4:5:6:7::",
+      "1:2:3:4:5:6:7:8::",
+      "1:2:3:4:5:6:7",
       "::".repeat(30),
     ]) {
       assert.equal(readAddress(text), isIPv6(text) ? text : null, text);

@@ -37,6 +37,7 @@ describe("the end of a head", () => {
     assert.equal(findHeadEnd("GET / HTTP/1.1\nHost: a\n\n", 0, 0), headMalformed);
     assert.equal(findHeadEnd("GET / HTTP/1.1\r\nHost: a\n", 0, 16), headMalformed);
     assert.equal(findHeadEnd("\n", 0, 0), headMalformed);
+    assert.equal(findHeadEnd("\r\n", 1, 1), headMalformed);
     assert.equal(findHeadEnd("\r\n", 0, 1), headIncomplete);
   });
 });
