@@ -1,0 +1,30 @@
+/**
+ * http-proxy as one would write an ingress with it: routes by host and longest path, connections to the upstream kept alive.
+ * Takes the file with its port, target and routes as argument.
+ */
+import { readFileSync } from "node:fs";
+import { Agent, createServer } from "node:http";
+import httpProxy from "http-proxy";
+
+const { port, target, routes } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const hosts = new Map();
+for (const { host, path } of routes) {
+  const paths = hosts.get(host) ?? [];
+  paths.push({ path, under: path === "/" ? "/" : `${path}/` });
+  paths.sort((a, b) => b.path.length - a.path.length);
+  hosts.set(host, paths);
+}
+
+const proxy = httpProxy.createProxyServer({ target, agent: new Agent({ keepAlive: true }) });
+const server = createServer((request, response) => {
+  const path = request.url.split("?")[0];
+  const route = hosts.get(request.headers.host)?.find(({ path: own, under }) => path === own || path.startsWith(under));
+  if (route === undefined) {
+    response.writeHead(404).end();
+    return;
+  }
+  proxy.web(request, response, {}, () => response.writeHead(502).end());
+});
+server.keepAliveTimeout = 75_000;
+server.listen(port, "127.0.0.1");
+process.once("SIGTERM", () => process.exit(0));
