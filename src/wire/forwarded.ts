@@ -16,7 +16,7 @@ export interface Client {
 }
 
 /** Anything that gives the values of request headers by lower-case name, joined by ", ". */
-export interface HeaderValues {
+interface HeaderValues {
   value(name: string): string | undefined;
 }
 

@@ -11,7 +11,7 @@ export const longestRequestLine = 16_384;
 const longestMethod = 32;
 
 /** What the request line fills in. */
-export interface RequestLine {
+interface RequestLine {
   method: string;
   target: string;
   minor: 0 | 1;
