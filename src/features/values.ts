@@ -17,6 +17,9 @@ export const boolean: Reader<boolean> = {
   print: String,
 };
 
+/** Of what goes into one header or one argument of nginx.conf, which takes no more than a few thousand. */
+const longestText = 1024;
+
 /** null stands for an annotation that is absent. */
 export function optional<T>(reader: Reader<T>): Reader<T | null> {
   return { ...reader, print: (value) => (value === null ? "" : reader.print(value)) };
@@ -148,6 +151,7 @@ function words(options: { type: string; word: string; example: string; pattern: 
       const bad = items.find((item) => !pattern.test(item));
       if (bad !== undefined) return { refused: { detail: `${quote(bad)} is not ${word}` } };
       if (items.length === 0) return { refused: { detail: "it is empty" } };
+      if (text.length > longestText) return { refused: { detail: `it is longer than ${longestText} characters` } };
       return { value: items.join(/,\S/.test(text) && !/,\s/.test(text) ? "," : ", ") };
     },
     print: String,
@@ -189,7 +193,9 @@ const originPattern =
   /^[a-z][a-z0-9+.-]*:\/\/((\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$/i;
 
 function refuseOrigin(item: string) {
-  if (item === "*" || item.toLowerCase() === "null" || originPattern.test(item)) return null;
+  if (item === "*" || item.toLowerCase() === "null") return null;
+  if (item.length > 300) return { detail: "an origin is longer than 300 characters" };
+  if (originPattern.test(item)) return null;
   const detail = `${quote(item)} is not scheme://host or scheme://host:port`;
   const [base] = /^[a-z]+:\/\/[^/?#]+/i.exec(item) ?? [];
   const guess = base ?? `https://${item}`;
@@ -210,7 +216,7 @@ export const url: Reader<string> = {
     if (bad !== undefined) return { refused: { detail: `it must not hold ${quote(bad)}` } };
     if (/%(?![0-9A-Fa-f]{2})/.test(value))
       return { refused: { detail: "% must be followed by two hexadecimal digits" } };
-    if (value.length > 1024) return { refused: { detail: "it is longer than 1024 characters" } };
+    if (value.length > longestText) return { refused: { detail: `it is longer than ${longestText} characters` } };
     if (/^\/(?!\/)/.test(value)) return { value };
     if (/^https?:\/\/([a-z0-9]([a-z0-9_.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?([/?#]|$)/i.test(value))
       return { value };

@@ -77,7 +77,7 @@ describe("values", () => {
     ["enum", protocol, ["", "GRPC", "TCP", "HTTP;"]],
     ["status", status, ["", "300", "0301", "302", "301.0"]],
     ["methods", methods, ["", ",", "GET;PUT", "GE\tT,é", "X-METHOD"]],
-    ["headers", headerNames, ["", " ", "X A: b\r\nEvil: 1", 'X-"A"', "X-A;X-B", "X$A"]],
+    ["headers", headerNames, ["", " ", "X A: b\r\nEvil: 1", 'X-"A"', "X-A;X-B", "X$A", `X-A, ${"x".repeat(1024)}`]],
     [
       "origins",
       origins,
@@ -90,6 +90,7 @@ describe("values", () => {
         "https://*a.example",
         "https://a example;",
         "https://a:0",
+        `https://${"a".repeat(300)}`,
         'https://a"b',
       ],
     ],
