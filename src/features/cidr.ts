@@ -50,11 +50,6 @@ export function compileRanges(list: readonly string[]): (address: string) => boo
   };
 }
 
-/** True when the text is an IPv4 or IPv6 address. */
-export function isAddress(text: string): boolean {
-  return parseAddress(text, new Uint32Array(4)) !== 0;
-}
-
 interface Range {
   readonly words: readonly number[];
   /** Bits of the prefix. */

@@ -11,7 +11,7 @@ import type { RequestHook, ResponseHook } from "./exchange.ts";
  * before any redirect (an announced body that is too large).
  */
 export const phases = ["head", "rewrite", "limit", "access", "upstream", "response"] as const;
-export type Phase = (typeof phases)[number];
+type Phase = (typeof phases)[number];
 
 /** How a value is written, read and told. */
 export interface Reader<T> {
@@ -26,7 +26,7 @@ export interface Reader<T> {
 
 export type Parsed<T> = { readonly value: T } | { readonly refused: Refusal };
 
-export interface Refusal {
+interface Refusal {
   /** Which part is wrong and why, when the type alone does not say it; quotes what it names. */
   readonly detail?: string;
   /** What to write instead, when a better guess than the example exists. */
@@ -66,13 +66,13 @@ type SettingOf<T> = {
 export type Meaning = Partial<Policy> & Partial<Traits>;
 
 /** What annotations say of an Ingress that is no part of a route's Policy. */
-export interface Traits {
+interface Traits {
   /** ImplementationSpecific paths are regular expressions. */
   readonly useRegex: boolean;
   readonly backendProtocol: "http" | "https";
 }
 
-export interface PolicyContext<V> {
+interface PolicyContext<V> {
   /** The annotations that are set, valid or not. */
   readonly present: ReadonlySet<keyof V>;
   /** Those whose value was refused, so that the default stands in their place. */
@@ -87,7 +87,7 @@ export interface RouteContext {
 }
 
 /** What a feature does to a request; an absent hook costs nothing. */
-export interface Hooks {
+interface Hooks {
   readonly request?: RequestHook;
   readonly response?: ResponseHook;
 }
@@ -131,7 +131,7 @@ export interface NginxParts {
 }
 
 /** Where stock nginx has no equivalent: the reason appears in the rendered file, the reference and the differences list. */
-export interface Inexpressible {
+interface Inexpressible {
   readonly inexpressible: string;
 }
 
@@ -164,7 +164,7 @@ export interface Row {
 }
 
 /** A value that a feature refused. */
-export interface Refused {
+interface Refused {
   readonly annotation: string;
   readonly code: ProblemCode;
   /** Quotes the value and ends with what to write. */

@@ -9,7 +9,7 @@ import { type KnownAnnotation, knownAnnotations, removedAnnotations } from "./kn
 import { boolean } from "./values.ts";
 
 /** The first one wins where both are set. */
-export const prefixes = ["sluice.dev/", "nginx.ingress.kubernetes.io/"] as const;
+const prefixes = ["sluice.dev/", "nginx.ingress.kubernetes.io/"] as const;
 
 export interface Found {
   /** By the annotation's name in the table of rows. */
@@ -20,7 +20,7 @@ export interface Found {
   readonly skipped: string | null;
 }
 
-export interface Mistake {
+interface Mistake {
   readonly key: string;
   readonly code: ProblemCode;
   readonly message: string;

@@ -4,7 +4,7 @@ import { redirectTo } from "./location.ts";
 import { optional, statusCode, url } from "./values.ts";
 
 /** nginx sends a Location with these alone: any other code of the 300s makes the URL the text of a page. */
-export const redirectCodes = [301, 302, 303, 307, 308] as const;
+const redirectCodes = [301, 302, 303, 307, 308] as const;
 
 export const permanentRedirect = defineFeature({
   name: "permanent-redirect",
