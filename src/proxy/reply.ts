@@ -28,7 +28,7 @@ export function reply(plane: Plane, client: Client, exchange: RequestExchange, a
   exchange.status = status;
   if (response.length > 0) lines = editResponse(lines, response, exchange);
   const bodiless = exchange.method === "HEAD" || status === 204 || status === 304;
-  client.respond(status, reasonPhrase(status), lines, status === 204 ? -1 : body.length, bodiless);
+  client.respond(status, reasonPhrase(status), lines, status === 204 || status === 304 ? -1 : body.length, bodiless);
   if (!bodiless && body.length > 0) {
     exchange.responseBytes += body.length;
     client.write(body);

@@ -40,6 +40,8 @@ export interface DataPlane {
   readonly acknowledged: boolean;
   /** Ends it: see Listeners.drain. Milliseconds. */
   drain(graceMs: number): Promise<void>;
+  /** Ends the worker of that index without warning; it is replaced. For tests of just that. */
+  killWorker(index: number): Promise<void>;
   /** For the metrics: one buffer a worker, the series, and how many workers had to be replaced. */
   readonly counters: readonly SharedArrayBuffer[];
   readonly series: SeriesRegistry;
@@ -97,6 +99,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       return workers.acknowledged >= revision;
     },
     drain: (graceMs) => workers.drain(graceMs),
+    killWorker: (index) => workers.kill(index),
     counters,
     series,
     get workerRestarts() {

@@ -20,6 +20,8 @@ export interface WorkerSettings {
   readonly proxyConnectTimeout: number;
   readonly proxyReadTimeout: number;
   readonly proxySendTimeout: number;
+  /** Bytes; 0: no limit. */
+  readonly proxyBodySize: number;
 }
 
 /** Handed over when the thread is made. */

@@ -2,7 +2,7 @@
  * How metrics and the access log name a route. The main thread numbers the label sets of a Snapshot and the workers look
  * theirs up, so both must make them here.
  */
-import type { Timeouts } from "../model/policy.ts";
+import type { Policy } from "../model/policy.ts";
 import type { Backend, Host, Route, Snapshot } from "../model/snapshot.ts";
 import type { RouteLabels } from "../proxy/plane.ts";
 
@@ -10,11 +10,11 @@ import type { RouteLabels } from "../proxy/plane.ts";
 export const unmatchedHost: Host = { name: "", tls: false, routes: [], defaultRoute: null };
 
 /** The route of requests that no other takes: to the default backend, whoever's it is. */
-export function unmatchedRoute(backend: Backend, timeouts: Timeouts): Route {
+export function unmatchedRoute(backend: Backend, policy: Policy): Route {
   return {
     path: { kind: "prefix", path: "/" },
     backend,
-    policy: { timeouts },
+    policy,
     closed: null,
     ingress: "",
     declaredPath: "",
@@ -35,9 +35,12 @@ export function routeLabels(host: Host, route: Route): RouteLabels {
   };
 }
 
+/** Labels do not depend on the policy. */
+const anyPolicy: Policy = { timeouts: { connect: 1, read: 1, send: 1 } };
+
 /** Every label set that the workers will look up for this Snapshot. */
 export function* snapshotLabels(snapshot: Pick<Snapshot, "hosts" | "defaultBackend">): Generator<RouteLabels> {
-  yield routeLabels(unmatchedHost, unmatchedRoute(snapshot.defaultBackend, { connect: 1, read: 1, send: 1 }));
+  yield routeLabels(unmatchedHost, unmatchedRoute(snapshot.defaultBackend, anyPolicy));
   for (const host of snapshot.hosts) {
     for (const route of host.routes) yield routeLabels(host, route);
     if (host.defaultRoute !== null) yield routeLabels(host, host.defaultRoute);

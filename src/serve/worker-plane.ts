@@ -6,6 +6,7 @@ import { randomFillSync } from "node:crypto";
 import { BlockList, isIPv6 } from "node:net";
 import { compilePolicy } from "../features/registry.ts";
 import { applyPatch, type SnapshotPatch } from "../model/patch.ts";
+import type { Policy } from "../model/policy.ts";
 import { type Backend, emptySnapshot, type Host, type Route, type Snapshot } from "../model/snapshot.ts";
 import type { RequestExchange } from "../proxy/exchange.ts";
 import type { ProxyFailure } from "../proxy/failure.ts";
@@ -140,9 +141,12 @@ export class WorkerPlane implements Plane {
   }
 
   #unmatched(backend: Backend): LiveRoute {
-    const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout } = this.#parts.settings;
-    const timeouts = { connect: proxyConnectTimeout, read: proxyReadTimeout, send: proxySendTimeout };
-    return this.#compile(unmatchedRoute(backend, timeouts), unmatchedHost, () => null);
+    const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout, proxyBodySize } = this.#parts.settings;
+    const policy: Policy = {
+      timeouts: { connect: proxyConnectTimeout, read: proxyReadTimeout, send: proxySendTimeout },
+      ...(proxyBodySize === 0 ? {} : { bodySize: { limit: proxyBodySize } }),
+    };
+    return this.#compile(unmatchedRoute(backend, policy), unmatchedHost, () => null);
   }
 }
 

@@ -86,6 +86,11 @@ export class Workers {
     await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
   }
 
+  /** Ends one worker as an error that nobody foresaw would, so that its replacement can be seen to work. */
+  async kill(index: number): Promise<void> {
+    await this.#slots[index]?.worker.terminate();
+  }
+
   #spawn(index: number): Slot {
     const start = this.#options.starts[index];
     if (start === undefined) throw new Error(`worker ${index} has no start`);

@@ -1,0 +1,112 @@
+/**
+ * The end of a data plane and the death of one of its workers: what is under way finishes, what cannot is cut in time, and
+ * a dead worker takes nobody else along.
+ */
+import assert from "node:assert/strict";
+import { valuesOf } from "../support/message-reader.ts";
+import { answering, ok, type TestClient, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
+
+const get = (path = "/"): string => `GET ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`;
+const handshake = "GET /ws HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+describe("draining", () => {
+  let upstream: TestUpstream;
+  let release: (() => void) | undefined;
+
+  beforeEach(async () => {
+    release = undefined;
+    upstream = await TestUpstream.start(
+      answering((request, socket) => {
+        if (request.startLine.includes("/ws")) {
+          return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
+        }
+        if (!request.startLine.includes("/slow")) return ok("quick");
+        release = () => socket.write(ok("slow"));
+        return null;
+      }),
+    );
+  });
+  afterEach(async () => {
+    await upstream.stop();
+  });
+
+  it("answers what is under way, and the next request of an idle connection, then closes each", async () => {
+    const plane = await TestPlane.start();
+    await plane.serve([upstream.port]);
+    const slow = await plane.connect();
+    slow.send(get("/slow"));
+    await until(() => release !== undefined, "the slow request");
+    const idle = await plane.connect();
+    idle.send(get());
+    await idle.response();
+
+    const drained = plane.plane.drain(10_000);
+    // A request that was on its way when the drain began must not be lost.
+    idle.send(get());
+    const last = await idle.response();
+    assert.equal(last.body, "quick");
+    if (valuesOf(last.headers, "connection")[0] !== "close") {
+      // It overtook the message that begins the drain; the next one cannot.
+      idle.send(get());
+      assert.deepEqual(valuesOf((await idle.response()).headers, "connection"), ["close"]);
+    }
+    assert.equal(await idle.reader.readToEnd(), "");
+    release?.();
+    assert.equal((await slow.response()).body, "slow");
+    await drained;
+  });
+
+  it("gives tunnels the grace period and no more", async () => {
+    const plane = await TestPlane.start();
+    await plane.serve([upstream.port]);
+    const client = await plane.connect();
+    client.send(handshake);
+    await client.reader.readHead();
+    const begun = performance.now();
+    await plane.plane.drain(600);
+    const took = performance.now() - begun;
+    assert.ok(took >= 590 && took < 3_000, `${took} ms`);
+    assert.equal(await client.reader.readToEnd(), "");
+  });
+
+  it("ends at once when nobody is connected", async () => {
+    const plane = await TestPlane.start();
+    const begun = performance.now();
+    await plane.plane.drain(30_000);
+    assert.ok(performance.now() - begun < 2_000);
+  });
+});
+
+describe("a worker that dies", () => {
+  it("takes along its own connections alone, and is replaced by one that serves the same", async () => {
+    const plane = await TestPlane.start({ workers: 2 });
+    const upstream = await TestUpstream.start(answering(() => ok("served")));
+    try {
+      await plane.serve([upstream.port]);
+      const clients = await Promise.all(Array.from({ length: 32 }, () => plane.connect()));
+      for (const client of clients) {
+        client.send(get());
+        assert.equal((await client.response()).body, "served");
+      }
+      await plane.plane.killWorker(0);
+      await until(() => plane.plane.workerRestarts === 1, "the replacement");
+      await until(() => plane.plane.acknowledged, "the replacement to serve");
+      let alive = 0;
+      for (const client of clients) if (await stillAnswers(client)) alive++;
+      assert.ok(alive > 0 && alive < clients.length, `${alive} of ${clients.length} connections live on`);
+      for (let count = 0; count < 32; count++) assert.equal((await plane.request(get())).body, "served");
+    } finally {
+      await plane.stop();
+      await upstream.stop();
+    }
+  });
+});
+
+async function stillAnswers(client: TestClient): Promise<boolean> {
+  client.send(get());
+  try {
+    return (await client.response()).body === "served";
+  } catch {
+    return false;
+  }
+}
