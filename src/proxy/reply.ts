@@ -10,6 +10,9 @@ import type { RequestExchange } from "./exchange.ts";
 import type { Plane } from "./plane.ts";
 import { editResponse } from "./response-edit.ts";
 
+/** A second one of these would make the message ambiguous. */
+const writtenByUs = new Set(["content-length", "transfer-encoding", "date", "server", "connection"]);
+
 /** The built-in page of `status`. */
 export function replyStatus(plane: Plane, client: Client, exchange: RequestExchange, status: number): void {
   reply(plane, client, exchange, { status, headers: [], body: null });
@@ -21,9 +24,14 @@ export function reply(plane: Plane, client: Client, exchange: RequestExchange, a
   const body = Buffer.from(text, "utf8");
   let lines = plane.serverLine + plane.dateLine();
   if (body.length > 0 && !answer.headers.some(([name]) => name.toLowerCase() === "content-type")) {
-    lines += answer.body === null ? "Content-Type: text/html\r\n" : "Content-Type: text/plain; charset=utf-8\r\n";
+    lines +=
+      answer.body === null
+        ? "Content-Type: text/html; charset=utf-8\r\n"
+        : "Content-Type: text/plain; charset=utf-8\r\n";
   }
-  for (const [name, value] of answer.headers) lines += fieldLine(name, value);
+  for (const [name, value] of answer.headers) {
+    if (!writtenByUs.has(name.toLowerCase())) lines += fieldLine(name, value);
+  }
   const response = exchange.route?.hooks.response ?? [];
   exchange.status = status;
   if (response.length > 0) lines = editResponse(lines, response, exchange);
