@@ -10,6 +10,7 @@
  * - what follows costs a fixed number of steps before it fails, which are then paid once for each byte.
  */
 import { type ByteSet, disjoint, emptySet } from "./byte-set.ts";
+import { mayReadNothing } from "./regex-shape.ts";
 import type { Pattern } from "./regex-syntax.ts";
 
 /** What is known about the rest of a pattern, matched from any one position. */
@@ -90,7 +91,8 @@ function beforeRepeat(pattern: Extract<Pattern, { kind: "repeat" }>, rest: Rest)
     return rest;
   }
   if (least === 0 && most === 1) {
-    return either(before(body, rest), rest);
+    // V8 takes no empty match for an optional part, unlike PCRE.
+    return mayReadNothing(body) ? null : either(before(body, rest), rest);
   }
   if (body.kind !== "set") {
     return null;

@@ -8,6 +8,7 @@ import { allBytes, type ByteSet, complement, escapedSets, newline } from "./byte
 import { readClass } from "./regex-class.ts";
 import { PatternReader, Refusal } from "./regex-reader.ts";
 import { refusedEscape, refusedGroup } from "./regex-refusals.ts";
+import { mayReadNothing } from "./regex-shape.ts";
 
 export type Pattern =
   | { readonly kind: "set"; readonly set: ByteSet }
@@ -92,6 +93,10 @@ class Parser extends PatternReader {
       const last = atom.parts.at(-1);
       if (last === undefined || atom.bare !== null) {
         this.refuse(`a quantifier behind ${atom.bare ?? "nothing"}`, "put what is to be repeated in (?:…)", from);
+      }
+      if (quantifier.least !== quantifier.most && quantifier.most > 1 && mayReadNothing(last)) {
+        // Engines disagree about when such a loop ends and what its groups hold then.
+        this.refuse("a loop over what may match nothing", 'let it match something: write "+" for the "*" in it', from);
       }
       parts.push(...atom.parts.slice(0, -1), { kind: "repeat", body: last, ...quantifier });
     }
@@ -179,7 +184,7 @@ class Parser extends PatternReader {
       return known;
     }
     if (this.take("Q")) {
-      return this.#quoted();
+      return this.#quoted(from);
     }
     const byte = this.escapedByte();
     if (byte !== null) {
@@ -191,11 +196,15 @@ class Parser extends PatternReader {
     return this.refuse(...refusedEscape(letter), from);
   }
 
-  /** `\Q…\E`: everything up to `\E`, or to the end, stands for itself. */
-  #quoted(): Atom {
+  /** `\Q…\E`: everything up to `\E` stands for itself. */
+  #quoted(from: number): Atom {
     const end = this.source.indexOf("\\E", this.at);
-    const text = this.source.slice(this.at, end === -1 ? undefined : end);
-    this.at = end === -1 ? this.source.length : end + 2;
+    if (end === -1) {
+      // PCRE lets it run to the end, and then also through whatever nginx.conf puts around the expression.
+      this.refuse('"\\Q" without its "\\E"', "write \\E behind the text", from);
+    }
+    const text = this.source.slice(this.at, end);
+    this.at = end + 2;
     const parts = Array.from(toBytes(text), (byte) => setOf(this.literal(byte.charCodeAt(0))));
     return { parts, bare: /[^\0-\x7f]$/.test(text) ? "\\Q…\\E that ends in a character of several bytes" : null };
   }

@@ -3,10 +3,10 @@
  * and a client sends. V8 runs an expression that is proven not to backtrack far; re2js, which never backtracks, runs the
  * others. Both get the same source, built from the tree that regex-syntax.ts reads, so they mean the same.
  */
-import { onlyByte } from "./byte-set.ts";
 import { compileLinear, compileNative, type Engine } from "./regex-engines.ts";
 import { backtrackingBound } from "./regex-linear.ts";
-import { type Pattern, parsePattern } from "./regex-syntax.ts";
+import { expandedSize, leadingText } from "./regex-shape.ts";
+import { parsePattern } from "./regex-syntax.ts";
 
 /** Matches byte strings from their start, open at the end, without regard to case. */
 export interface Regex extends Engine {
@@ -40,43 +40,3 @@ const mostFixedSteps = 5000;
 const mostStepsPerByte = 500;
 /** Bound for the linear-time engine, whose time is the product of this and the length of the path: about 20 ns each. */
 const largestExpanded = 250;
-
-/** How many places of the pattern the linear-time engine may stand at after one byte. */
-function expandedSize(pattern: Pattern): number {
-  switch (pattern.kind) {
-    case "set":
-    case "assertion":
-      return 1;
-    case "sequence":
-      return pattern.parts.reduce((size, part) => size + expandedSize(part), 0);
-    case "choice":
-      return pattern.branches.reduce((size, branch) => size + 1 + expandedSize(branch), 0);
-    case "group":
-      return 1 + expandedSize(pattern.body);
-    case "repeat":
-      return 1 + expandedSize(pattern.body) * Math.max(1, pattern.most === Infinity ? pattern.least : pattern.most);
-  }
-}
-
-/** The literal text that a match must begin with, as far as it is plain to see. */
-function leadingText(pattern: Pattern): string {
-  let text = "";
-  const rest = [pattern];
-  for (let part = rest.pop(); part !== undefined; part = rest.pop()) {
-    if (part.kind === "sequence") {
-      rest.push(...part.parts.toReversed());
-      continue;
-    }
-    if (part.kind === "group") {
-      rest.push(part.body);
-      continue;
-    }
-    const byte = part.kind === "set" ? onlyByte(part.set) : null;
-    if (byte !== null) {
-      text += String.fromCharCode(byte);
-    } else if (part.kind !== "assertion" || part.assertion !== "start" || text !== "") {
-      break;
-    }
-  }
-  return text;
-}

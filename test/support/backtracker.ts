@@ -57,10 +57,7 @@ export function backtrack(pattern: Pattern, path: string): Backtracking {
     at: number,
     next: (at: number) => boolean,
   ): boolean => {
-    // An iteration that reads nothing ends the loop, as in Perl.
-    const again = () =>
-      count < part.most &&
-      run(part.body, at, (end) => (end > at || count < part.least) && repeat(part, count + 1, end, next));
+    const again = () => count < part.most && run(part.body, at, (end) => repeat(part, count + 1, end, next));
     if (count < part.least) {
       return again();
     }
