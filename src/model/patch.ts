@@ -15,7 +15,7 @@ export interface SnapshotPatch {
   readonly defaultCertificate: string | null;
 }
 
-/** Entries that are new or different, and the keys of those that are gone. */
+/** Entries that are new or different, and the keys of those that are gone, both ascending. */
 export interface Changes<T> {
   readonly set: readonly T[];
   readonly gone: readonly string[];
@@ -32,16 +32,13 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): SnapshotPatch 
   };
 }
 
-/** `before` with the patch applied; what the patch does not touch keeps its identity. */
-export function applyPatch(before: Snapshot, patch: SnapshotPatch): Snapshot {
-  return {
-    hosts: applyChanges(before.hosts, patch.hosts, hostKey),
-    upstreams: applyChanges(before.upstreams, patch.upstreams, upstreamKey),
-    certificates: applyChanges(before.certificates, patch.certificates, certificateKey),
-    tls: patch.tls ?? before.tls,
-    defaultBackend: patch.defaultBackend,
-    defaultCertificate: patch.defaultCertificate,
-  };
+/** The hosts with their changes applied: the same list when there are none, in the same order as in a Snapshot. */
+export function applyHosts(before: readonly Host[], changes: Changes<Host>): readonly Host[] {
+  return applyChanges(before, changes, hostKey);
+}
+
+export function isEmpty(changes: Changes<unknown>): boolean {
+  return changes.set.length === 0 && changes.gone.length === 0;
 }
 
 function hostKey(host: Host): string {
@@ -77,7 +74,7 @@ function diffList<T>(before: readonly T[], after: readonly T[], key: (entry: T) 
 }
 
 function applyChanges<T>(before: readonly T[], changes: Changes<T>, key: (entry: T) => string): readonly T[] {
-  if (changes.set.length === 0 && changes.gone.length === 0) return before;
+  if (isEmpty(changes)) return before;
   const entries = new Map(before.map((entry) => [key(entry), entry]));
   for (const name of changes.gone) entries.delete(name);
   for (const entry of changes.set) entries.set(key(entry), entry);

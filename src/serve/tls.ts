@@ -3,7 +3,8 @@
  * choice is replaced as a whole by a change; handshakes under way keep the context they have.
  */
 import { createSecureContext, type SecureContext } from "node:tls";
-import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
+import type { SnapshotPatch } from "../model/patch.ts";
+import type { PrivateKeys } from "../model/snapshot.ts";
 
 /** A certificate chain and its key as PEM. */
 export interface KeyPair {
@@ -17,7 +18,7 @@ export class Certificates {
   readonly #fallback: SecureContext;
   readonly #report: (fingerprint: string, reason: string) => void;
   /** Made once a certificate, for it costs milliseconds; kept while a Snapshot holds the certificate. */
-  #contexts = new Map<string, SecureContext>();
+  readonly #contexts = new Map<string, SecureContext>();
   #byHost = new Map<string, SecureContext>();
   #default: SecureContext;
 
@@ -29,20 +30,22 @@ export class Certificates {
     this.#report = report;
   }
 
-  apply(snapshot: Pick<Snapshot, "certificates" | "tls" | "defaultCertificate">, keys: PrivateKeys): void {
-    const contexts = new Map<string, SecureContext>();
-    for (const { fingerprint, chain } of snapshot.certificates) {
-      const context = this.#contexts.get(fingerprint) ?? this.#create(fingerprint, chain, keys.get(fingerprint));
-      if (context !== null) contexts.set(fingerprint, context);
+  /** Takes over what a patch says of certificates; `keys` are those of the certificates that are new. */
+  apply(patch: Pick<SnapshotPatch, "certificates" | "tls" | "defaultCertificate">, keys: PrivateKeys): void {
+    for (const { fingerprint, chain } of patch.certificates.set) {
+      const context = this.#create(fingerprint, chain, keys.get(fingerprint));
+      if (context !== null) this.#contexts.set(fingerprint, context);
     }
-    const byHost = new Map<string, SecureContext>();
-    for (const { host, certificate } of snapshot.tls) {
-      const context = certificate === null ? undefined : contexts.get(certificate);
-      if (context !== undefined) byHost.set(host, context);
+    if (patch.tls !== null) {
+      const byHost = new Map<string, SecureContext>();
+      for (const { host, certificate } of patch.tls) {
+        const context = certificate === null ? undefined : this.#contexts.get(certificate);
+        if (context !== undefined) byHost.set(host, context);
+      }
+      this.#byHost = byHost;
     }
-    this.#contexts = contexts;
-    this.#byHost = byHost;
-    this.#default = contexts.get(snapshot.defaultCertificate ?? "") ?? this.#fallback;
+    this.#default = this.#contexts.get(patch.defaultCertificate ?? "") ?? this.#fallback;
+    for (const fingerprint of patch.certificates.gone) this.#contexts.delete(fingerprint);
   }
 
   /** The context for a server name as the client sent it; "" when it sent none. */

@@ -5,15 +5,15 @@
 import { randomFillSync } from "node:crypto";
 import { BlockList, isIPv6 } from "node:net";
 import { compilePolicy } from "../features/registry.ts";
-import { applyPatch, type SnapshotPatch } from "../model/patch.ts";
+import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
 import type { Policy } from "../model/policy.ts";
-import { type Backend, emptySnapshot, type Host, type Route, type Snapshot } from "../model/snapshot.ts";
+import { type Backend, emptySnapshot, type Host, type Route } from "../model/snapshot.ts";
 import type { RequestExchange } from "../proxy/exchange.ts";
 import type { ProxyFailure } from "../proxy/failure.ts";
 import type { LiveRoute, Plane, Routes } from "../proxy/plane.ts";
 import { defaultPoolLimits, Upstreams } from "../proxy/upstreams.ts";
 import { TimingWheel } from "../proxy/wheel.ts";
-import { type Captures, type CompiledTable, compileTable } from "../router/table.ts";
+import { type Captures, type CompiledTable, compileTable, type RouteValue } from "../router/table.ts";
 import { clientHeaders, forwardedHeaders } from "../wire/forwarded.ts";
 import { httpDate, serverName, upgradeLines } from "../wire/reply.ts";
 import { ResponseHead } from "../wire/response-head.ts";
@@ -47,7 +47,7 @@ export class WorkerPlane implements Plane {
   readonly #parts: PlaneParts;
   readonly #randomBytes = Buffer.alloc(16 * requestIdsAtOnce);
   #randomAt = this.#randomBytes.length;
-  #snapshot: Snapshot = emptySnapshot;
+  #hosts: readonly Host[] = [];
   #table: CompiledTable<LiveRoute>;
   #second = 0;
   #dateLine = "";
@@ -63,18 +63,13 @@ export class WorkerPlane implements Plane {
     setInterval(() => this.wheel.turn(), tick).unref();
   }
 
-  get snapshot(): Snapshot {
-    return this.#snapshot;
-  }
-
   /** New pools open first, then the routes are swapped, then pools that are gone drain. */
   apply(patch: SnapshotPatch): void {
-    const snapshot = applyPatch(this.#snapshot, patch);
     for (const upstream of patch.upstreams.set) this.upstreams.set(upstream);
-    const table = compileTable(snapshot, (route, host, captures) => this.#compile(route, host, captures), this.#table);
-    this.routes = { table, unmatched: this.#unmatched(snapshot.defaultBackend) };
-    this.#table = table;
-    this.#snapshot = snapshot;
+    this.#hosts = applyHosts(this.#hosts, patch.hosts);
+    const compile: RouteValue<LiveRoute> = (route, host, captures) => this.#compile(route, host, captures);
+    if (!isEmpty(patch.hosts)) this.#table = compileTable({ hosts: this.#hosts }, compile, this.#table);
+    this.routes = { table: this.#table, unmatched: this.#unmatched(patch.defaultBackend) };
     for (const key of patch.upstreams.gone) this.upstreams.remove(key);
   }
 

@@ -42,20 +42,15 @@ function run(start: WorkerStart): void {
     send: clientIdle,
   };
   const listeners = new Listeners(plane, limits, certificates, start.ticketKeys);
-  const keys = new Map<string, string>();
   monitorLoop(counters);
 
   port?.on("message", (message: ToWorker) => {
     switch (message.kind) {
       case "apply": {
         if (message.series !== null) series.apply(message.series);
-        for (const [fingerprint, key] of message.keys) keys.set(fingerprint, key);
+        // Certificates first: a host must never be served without the certificate that came with it.
+        certificates.apply(message.patch, new Map(message.keys));
         plane.apply(message.patch);
-        const { certificates: changed, tls } = message.patch;
-        if (tls !== null || changed.set.length > 0 || changed.gone.length > 0 || message.revision === 1) {
-          certificates.apply(plane.snapshot, keys);
-        }
-        for (const fingerprint of changed.gone) keys.delete(fingerprint);
         send({ kind: "applied", revision: message.revision });
         return;
       }

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Deadline, TimingWheel } from "../../src/proxy/wheel.ts";
+
+const tick = 100;
+
+describe("the timing wheel", () => {
+  it("expires each deadline once, never early and at most three ticks late, however they are moved", () => {
+    const step = fc.record({
+      which: fc.nat(4),
+      ms: fc.integer({ min: 1, max: 250_000 }),
+      wait: fc.integer({ min: 0, max: 5_000 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        let now = 12_345;
+        const wheel = new TimingWheel(() => now, tick);
+        const dueAt: number[] = [];
+        const pass = (ms: number): void => {
+          for (const end = now + ms; now < end; ) {
+            now = Math.min(end, now + tick);
+            wheel.turn();
+            // Whatever is overdue by more than the promise has been forgotten.
+            for (const due of dueAt) assert.ok(due === undefined || now <= due + 3 * tick, `${now} ${due}`);
+          }
+        };
+        const deadlines = Array.from({ length: 5 }, (_, index) => {
+          return new Deadline(() => {
+            const due = dueAt[index];
+            assert.ok(due !== undefined, "expired without being armed");
+            assert.ok(now >= due, `${due - now} ms early`);
+            delete dueAt[index];
+          });
+        });
+        for (const { which, ms, wait } of steps) {
+          const deadline = deadlines[which];
+          if (deadline === undefined) continue;
+          if (ms % 7 === 0) {
+            deadline.disarm();
+            delete dueAt[which];
+          } else {
+            wheel.arm(deadline, ms);
+            dueAt[which] = wheel.now + ms;
+          }
+          pass(wait);
+        }
+        pass(260_000);
+        assert.deepEqual(Object.keys(dueAt), []);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("lets one that expires arm itself and others again", () => {
+    let now = 0;
+    const wheel = new TimingWheel(() => now, tick);
+    let times = 0;
+    const again: Deadline = new Deadline(() => {
+      times++;
+      if (times < 3) wheel.arm(again, 100);
+    });
+    wheel.arm(again, 100);
+    for (; now < 2_000; now += tick) wheel.turn();
+    assert.equal(times, 3);
+  });
+
+  it("catches up after a stall longer than a whole turn", () => {
+    let now = 0;
+    const wheel = new TimingWheel(() => now, tick);
+    let expired = 0;
+    for (let ms = 50; ms < 90_000; ms += 1_000) wheel.arm(new Deadline(() => expired++), ms);
+    now = 1_000_000;
+    wheel.turn();
+    assert.equal(expired, 90);
+  });
+});
