@@ -57,16 +57,24 @@ export class HostMap<H> {
 
   /** The first host added under a name keeps it. */
   add(name: string, host: H): void {
-    if (name === "") {
-      this.#everyName ??= host;
+    if (this.get(name) !== undefined) {
       return;
     }
-    const wildcard = name.startsWith("*.");
-    const hosts = wildcard ? this.#wildcards : this.#precise;
-    const key = wildcard ? name.slice(2) : name;
-    if (!hosts.has(key)) {
-      hosts.set(key, host);
+    if (name === "") {
+      this.#everyName = host;
+    } else if (name.startsWith("*.")) {
+      this.#wildcards.set(name.slice(2), host);
+    } else {
+      this.#precise.set(name, host);
     }
+  }
+
+  /** The host added under this very name, which may be a wildcard or "". */
+  get(name: string): H | undefined {
+    if (name === "") {
+      return this.#everyName ?? undefined;
+    }
+    return name.startsWith("*.") ? this.#wildcards.get(name.slice(2)) : this.#precise.get(name);
   }
 
   /** `name` as `normaliseHost` returns it; null when no host serves it. */

@@ -49,13 +49,11 @@ export function compileTable<T>(
 export class CompiledTable<T> implements Table<T> {
   readonly hosts: readonly CompiledHost<T>[];
   readonly #byName = new HostMap<CompiledHost<T>>();
-  readonly #bySource = new Map<Host, CompiledHost<T>>();
 
   constructor(hosts: readonly CompiledHost<T>[]) {
     this.hosts = hosts;
     for (const host of hosts) {
       this.#byName.add(host.name, host);
-      this.#bySource.set(host.source, host);
     }
   }
 
@@ -63,9 +61,10 @@ export class CompiledTable<T> implements Table<T> {
     return this.#byName.find(name);
   }
 
-  /** What was compiled for this very object. */
+  /** What was compiled for this very object; undefined when it was another. */
   reusable(source: Host): CompiledHost<T> | undefined {
-    return this.#bySource.get(source);
+    const host = this.#byName.get(source.name);
+    return host?.source === source ? host : undefined;
   }
 }
 
