@@ -2,11 +2,13 @@
  * From the backend that an Ingress names to the Backend of a route: which Service and port it means, or why it has none.
  * What is missing closes only the routes that need it, with 503, and is told on the Ingress.
  */
+
+import { quote } from "../features/feature.ts";
 import { compareText, type Problem, type ProblemCode } from "../model/problem.ts";
 import type { Backend, ServiceRef, Upstream } from "../model/snapshot.ts";
 import type { IngressBackend, Objects, PortRef, Service } from "../sources/objects.ts";
 import { externalNameField, judgeExternalName } from "./external-names.ts";
-import { listed, type Mistake, problemAt, quote } from "./mistake.ts";
+import { listed, type Mistake, problemAt } from "./mistake.ts";
 import { type EndpointSources, findUpstreamPort, type Protocol, readUpstream, type UpstreamPort } from "./upstreams.ts";
 
 /** What an Ingress names as a backend, as it is looked up. Equal backends have equal keys. */
@@ -182,14 +184,15 @@ function unavailable(service: ServiceRef | null, { code, field, reason, remedy }
 
 function missingPort(service: Service, port: PortRef): Obstacle {
   const { namespace, name } = service.meta;
-  const wanted = port.name === null ? String(port.number) : quote(port.name);
+  // "" stands for the first port, which a setting may leave out.
+  const wanted = port.name === null ? ` ${port.number}` : port.name === "" ? "" : ` ${quote(port.name)}`;
   const there = service.ports
     .filter(({ protocol }) => protocol === "TCP")
     .map((each) => (each.name === "" ? String(each.port) : `${each.port} (${quote(each.name)})`));
   return {
     code: "PortNotFound",
     field: port.name === null ? "service.port.number" : "service.port.name",
-    reason: `Service ${quote(`${namespace}/${name}`)} has no TCP port ${wanted}`,
+    reason: `Service ${quote(`${namespace}/${name}`)} has no TCP port${wanted}`,
     remedy: there.length === 0 ? "add one to the Service" : `write one that it has: ${listed(there)}`,
   };
 }

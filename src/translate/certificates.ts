@@ -2,12 +2,14 @@
  * Decides which certificate each TLS host gets: that of the Secret which its oldest Ingress names, or the default one where
  * the Secret cannot be used. One bad Secret is told on every Ingress that names it and touches no other host.
  */
+
+import { quote } from "../features/feature.ts";
 import { compareText, type Problem } from "../model/problem.ts";
 import type { Certificate, PrivateKeys, TlsHost } from "../model/snapshot.ts";
 import type { Ingress, IngressTls, Secret } from "../sources/objects.ts";
 import { type Claimant, Claims, lostClaim } from "./conflicts.ts";
 import { coversHost, type KeyPair, readKeyPair } from "./key-pair.ts";
-import { listed, type Mistake, problemAt, quote, settingProblem } from "./mistake.ts";
+import { listed, type Mistake, problemAt, settingProblem } from "./mistake.ts";
 
 export interface CertificateInput {
   /** Ours, oldest first. */

@@ -2,9 +2,11 @@
  * Decides which Ingresses are ours, by IngressClass, by the legacy annotation or by the settings for Ingresses without a
  * class, and puts them in order of age: everything after this follows that order, so arrival order cannot matter.
  */
+
+import { quote } from "../features/feature.ts";
 import { compareText, type Problem } from "../model/problem.ts";
 import type { Ingress, IngressClass, Objects } from "../sources/objects.ts";
-import { listed, problemAt, quote } from "./mistake.ts";
+import { listed, problemAt } from "./mistake.ts";
 
 export interface ClassSettings {
   /** Ingresses that name this class are ours even where no IngressClass object of that name exists. */

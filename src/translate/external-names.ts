@@ -3,9 +3,10 @@
  * written by a tenant and followed by the proxy, so it must not lead to the proxy itself, to its node or around DNS.
  */
 import ipaddr from "ipaddr.js";
+import { quote } from "../features/feature.ts";
 import { compareText, type Problem } from "../model/problem.ts";
 import type { Service } from "../sources/objects.ts";
-import { listed, type Mistake, problemAt, quote } from "./mistake.ts";
+import { listed, type Mistake, problemAt } from "./mistake.ts";
 
 /** Addresses by external name. */
 export type Resolved = ReadonlyMap<string, readonly string[]>;

@@ -2,12 +2,14 @@
  * Puts the rules of all Ingresses together into hosts with their routes in order of precedence, and finds the default
  * route of each host. Who wins a host and path is decided in conflicts.ts, what a backend means in backends.ts.
  */
+
+import { quote } from "../features/feature.ts";
 import { compareRegexSources } from "../model/path.ts";
 import { compareText, type Problem } from "../model/problem.ts";
 import type { Backend, Host, PathMatch, Route } from "../model/snapshot.ts";
 import type { BackendMistake, Backends, Target } from "./backends.ts";
 import { Claims, lostClaim } from "./conflicts.ts";
-import { problemAt, quote } from "./mistake.ts";
+import { problemAt } from "./mistake.ts";
 import type { RulePath, Rules } from "./rules.ts";
 
 /** `rules` oldest first; `hasTls` says whether spec.tls of some Ingress lists the host. */

@@ -4,8 +4,9 @@
  */
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
+import { quote } from "../features/feature.ts";
 import type { Secret } from "../sources/objects.ts";
-import { type Mistake, quote } from "./mistake.ts";
+import type { Mistake } from "./mistake.ts";
 
 export interface KeyPair {
   /** SHA-256 over `chain`, lower-case hex. */
@@ -37,7 +38,7 @@ export function readKeyPair(secret: Secret): KeyPair | Mistake {
 export function coversHost(pair: KeyPair, host: string): boolean {
   if (pair.names.includes(host)) return true;
   const dot = host.indexOf(".");
-  return dot > 0 && !host.startsWith("*") && pair.names.includes(`*${host.slice(dot)}`);
+  return dot > 0 && pair.names.includes(`*${host.slice(dot)}`);
 }
 
 function read(secret: Secret): KeyPair | Mistake {
@@ -101,9 +102,10 @@ function refusal(cert: string, key: string): string | null {
   }
 }
 
-/** The DNS entries of subjectAltName. Node quotes an entry that holds a comma or a quote: no DNS name does, so it is skipped. */
+/** The DNS entries of subjectAltName. Node quotes an entry that holds a comma or a quote: that is no DNS name, and skipped. */
 function dnsNames(leaf: X509Certificate): readonly string[] {
-  const names = (leaf.subjectAltName ?? "").match(/(?<=^|, )DNS:[^",\s]+(?=,|$)/g) ?? [];
+  const entries = (leaf.subjectAltName ?? "").replace(/"(?:[^"\\]|\\.)*"/g, '""').split(", ");
+  const names = entries.filter((entry) => entry.startsWith("DNS:") && !entry.includes('"'));
   return names.map((name) => name.slice("DNS:".length).toLowerCase());
 }
 

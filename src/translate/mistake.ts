@@ -1,4 +1,4 @@
-/** How translation tells a user's mistake: a Problem on the object that holds it, with values quoted and cut to a readable length. */
+/** How translation tells a user's mistake: a Problem on the object that holds it. */
 import type { ObjectRef, Problem, ProblemCode } from "../model/problem.ts";
 import type { Meta } from "../sources/objects.ts";
 
@@ -23,13 +23,6 @@ export function problemAt(
 export function settingProblem(flag: string, message: string): Problem {
   const object: ObjectRef = { kind: "Setting", namespace: "", name: `--${flag}` };
   return { code: "InvalidSetting", object, field: "", message };
-}
-
-const longestQuote = 100;
-
-/** Untrusted text as a message shows it. */
-export function quote(text: string): string {
-  return text.length <= longestQuote ? JSON.stringify(text) : `${JSON.stringify(text.slice(0, longestQuote))}…`;
 }
 
 /** "a, b and c"; "none" for an empty list. Lists of untrusted names are cut after ten. */

@@ -2,11 +2,13 @@
  * What a path of a rule matches: Exact and Prefix as the API defines them, ImplementationSpecific as Prefix unless
  * annotations make it a regular expression. Paths are decoded here, once, into the form that requests are compared in.
  */
+
+import { quote } from "../features/feature.ts";
 import { decodePercent, fromBytes, toBytes } from "../model/path.ts";
 import type { PathMatch } from "../model/snapshot.ts";
 import { compileRegex } from "../router/regex.ts";
 import type { IngressPath } from "../sources/objects.ts";
-import { type Mistake, quote } from "./mistake.ts";
+import type { Mistake } from "./mistake.ts";
 
 export interface PathOptions {
   /** use-regex: every ImplementationSpecific path is a regular expression. */

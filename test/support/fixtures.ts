@@ -130,6 +130,8 @@ export interface SliceOptions extends MetaOptions {
   readonly ready?: readonly string[];
   /** Serving and terminating. */
   readonly terminating?: readonly string[];
+  /** Terminating and no longer serving. */
+  readonly ended?: readonly string[];
   /** Neither ready nor serving. */
   readonly unready?: readonly string[];
 }
@@ -140,6 +142,7 @@ export function slice(id: string, options: SliceOptions = {}): EndpointSlice {
   const states: readonly (readonly [readonly string[] | undefined, boolean, boolean, boolean])[] = [
     [options.ready, true, true, false],
     [options.terminating, false, true, true],
+    [options.ended, false, false, true],
     [options.unready, false, false, false],
   ];
   return {

@@ -4,6 +4,7 @@
  * forge knows no ECDSA.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { isIP } from "node:net";
 import forge from "node-forge";
 
 export interface MadeCertificate {
@@ -77,9 +78,7 @@ function issue(
   certificate.setSubject([{ name: "commonName", value: subject }]);
   certificate.setIssuer([{ name: "commonName", value: issuer.name }]);
   const authority = options.isAuthority === true;
-  const altNames = options.names.map((name) =>
-    /^[0-9.]+$|:/.test(name) ? { type: 7, ip: name } : { type: 2, value: name },
-  );
+  const altNames = options.names.map((name) => (isIP(name) !== 0 ? { type: 7, ip: name } : { type: 2, value: name }));
   certificate.setExtensions([
     { name: "basicConstraints", cA: authority, critical: true },
     authority
