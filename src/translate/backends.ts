@@ -24,7 +24,7 @@ export interface ServiceTarget {
   readonly protocol: Protocol;
 }
 
-export interface ResourceTarget {
+interface ResourceTarget {
   readonly kind: "resource";
   readonly key: string;
   readonly resource: string;

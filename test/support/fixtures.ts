@@ -27,7 +27,7 @@ interface MetaOptions {
 }
 
 /** "namespace/name", or "name" for cluster-scoped kinds. */
-export function meta(id: string, options: MetaOptions = {}): Meta {
+function meta(id: string, options: MetaOptions = {}): Meta {
   const [namespace, name] = split(id);
   return {
     namespace,
@@ -45,7 +45,7 @@ export function meta(id: string, options: MetaOptions = {}): Meta {
  * Paths by the text of the path: "/a" is a Prefix, "=/a" Exact, "~/a" ImplementationSpecific; each names a backend such as
  * "web:80", "web:http" or "bucket@storage.example/Bucket" (a resource). null: the rule has no `http` field.
  */
-export type HostPaths = Readonly<Record<string, string>> | null;
+type HostPaths = Readonly<Record<string, string>> | null;
 
 export interface IngressOptions extends MetaOptions {
   /** spec.ingressClassName; null leaves it out. */
@@ -79,7 +79,7 @@ export function ingress(id: string, options: IngressOptions = {}): Ingress {
 }
 
 /** "web:80", "web:http", or "name@group/Kind" for a resource. */
-export function backend(text: string): IngressBackend {
+function backend(text: string): IngressBackend {
   const resource = /^(.*)@(.*)\/(.*)$/.exec(text);
   if (resource !== null) {
     const [, name = "", apiGroup = "", resourceKind = ""] = resource;

@@ -33,7 +33,7 @@ export interface CertificateOptions {
   readonly keyType?: KeyType;
 }
 
-export type KeyType = "ec" | "rsa" | "rsa-1024" | "ed25519";
+type KeyType = "ec" | "rsa" | "rsa-1024" | "ed25519";
 
 const certificateType = { begin: "-----BEGIN CERTIFICATE-----\n", end: "-----END CERTIFICATE-----\n" };
 const signatureOids = { ec: "1.2.840.10045.4.3.2", rsa: "1.2.840.113549.1.1.11", ed25519: "1.3.101.112" };

@@ -84,7 +84,7 @@ function routeLine({ path, backend, closed }: Route): string {
   return `${match} -> ${backendText(backend)}${closed === null ? "" : " (closed)"}`;
 }
 
-export function backendText(backend: Backend): string {
+function backendText(backend: Backend): string {
   return backend.kind === "upstream" ? backend.upstream : backend.kind;
 }
 
