@@ -1,0 +1,43 @@
+/**
+ * The shape of the rendered configuration before it becomes text: what the templates lay out, and what the tests compare
+ * with the text read back.
+ */
+import type { Directive, NginxArg, NginxMap } from "../features/feature.ts";
+
+export interface Configuration {
+  readonly maps: readonly NginxMap[];
+  readonly upstreams: readonly UpstreamBlock[];
+  readonly servers: readonly ServerBlock[];
+}
+
+export interface UpstreamBlock {
+  readonly name: string;
+  readonly comments: readonly string[];
+  /** Addresses with ports, at least one. */
+  readonly endpoints: readonly string[];
+}
+
+export interface ServerBlock {
+  readonly comments: readonly string[];
+  /** null: the server for every name that no other server has. */
+  readonly name: string | null;
+  /** Path of the certificate without extension, relative to nginx.conf; null: the default certificate. */
+  readonly certificate: string | null;
+  readonly locations: readonly LocationBlock[];
+}
+
+export interface LocationBlock {
+  readonly comments: readonly string[];
+  /** "=" and a path, "~*" and a regular expression, or a path alone. */
+  readonly match: readonly NginxArg[];
+  readonly directives: readonly Directive[];
+}
+
+/** Something of the Snapshot that nginx.conf does not hold, or holds differently. */
+export interface Note {
+  /** The Ingress as namespace/name; "" when it concerns none alone. */
+  readonly ingress: string;
+  /** "shop.example/cart", the place in the file. */
+  readonly place: string;
+  readonly reason: string;
+}

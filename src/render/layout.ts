@@ -1,0 +1,156 @@
+/**
+ * Lays a Configuration out as text. The templates say what the file looks like and hold every directive that is the same
+ * for all; the values they print are pieces, which EJS hands to quote.ts as its escape function.
+ */
+import ejs from "ejs";
+import { canonicalCidr } from "../features/cidr.ts";
+import type { Directive, NginxMap } from "../features/feature.ts";
+import { errorPage } from "../wire/reply.ts";
+import { pieces } from "./arguments.ts";
+import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "./configuration.ts";
+import { ours } from "./names.ts";
+import type { RenderSettings } from "./nginx.ts";
+import { type Piece, quote } from "./quote.ts";
+
+/** Template texts by file name: the files of templates/. */
+export type Templates = Readonly<Record<string, string>>;
+
+/** `certificate` is the path of the default certificate's files without extension; null: there is none. */
+export function layOut(
+  configuration: Configuration,
+  settings: RenderSettings,
+  certificate: string | null,
+  templates: Templates,
+): string {
+  // EJS keeps compiled templates by name for the whole process, and ours are arguments.
+  ejs.clearCache();
+  return ejs.render(templateText(templates, "/nginx.conf"), view(configuration, settings, certificate), {
+    escape: quote as (piece: unknown) => string,
+    // Names that begin with a slash are resolved without a look at the file system.
+    includer: (name) => ({ template: templateText(templates, name) }),
+    filename: "/nginx.conf.ejs",
+    cache: true,
+    strict: true,
+    localsName: "it",
+  });
+}
+
+function templateText(templates: Templates, name: string): string {
+  const text = templates[`${name.slice(1)}.ejs`];
+  if (text === undefined) {
+    throw new Error(`there is no template ${JSON.stringify(`${name.slice(1)}.ejs`)}`);
+  }
+  return text;
+}
+
+function view(configuration: Configuration, settings: RenderSettings, certificate: string | null) {
+  const { maps, upstreams, servers } = configuration;
+  return {
+    settings: {
+      clientHeaderTimeout: milliseconds(settings.clientHeaderTimeout),
+      keepAliveTimeout: milliseconds(settings.keepAliveTimeout),
+      proxyConnectTimeout: milliseconds(settings.proxyConnectTimeout),
+      proxyReadTimeout: milliseconds(settings.proxyReadTimeout),
+      proxySendTimeout: milliseconds(settings.proxySendTimeout),
+      proxyBodySize: plain(String(settings.proxyBodySize)),
+    },
+    listen: viewListen(settings),
+    trusted: settings.trustedProxies.flatMap((network) => {
+      const cidr = canonicalCidr(network);
+      return cidr === null ? [] : [plain(cidr)];
+    }),
+    pages: pageStatuses.map((status) => ({ status: plain(String(status)), page: { plain: ours(errorPage(status)) } })),
+    certificate: certificate === null ? null : viewCertificate(certificate),
+    hashSize: plain(String(hashSize(servers.length))),
+    maps: maps.map(viewMap),
+    upstreams: upstreams.map(viewUpstream),
+    servers: servers.map(viewServer),
+  };
+}
+
+/** Every status that nginx answers by itself with the configuration that we write. */
+const pageStatuses = [
+  301, 302, 303, 307, 308, 400, 403, 404, 405, 408, 411, 413, 414, 416, 500, 501, 502, 503, 504, 505,
+];
+
+function viewListen({ bindAddress, httpPort, httpsPort }: RenderSettings) {
+  const v6 = bindAddress.includes(":");
+  const address = v6 ? `[${bindAddress}]` : bindAddress;
+  return {
+    http: plain(`${address}:${httpPort}`),
+    https: plain(`${address}:${httpsPort}`),
+    /** "::" stands for every address of both families. */
+    bothFamilies: bindAddress === "::",
+  };
+}
+
+/** nginx wants more buckets than names, and says so at start otherwise. */
+function hashSize(names: number): number {
+  return 2 ** Math.max(10, Math.ceil(Math.log2(names * 4)));
+}
+
+function viewMap({ source, variable, entries, default: otherwise }: NginxMap) {
+  return {
+    source: { plain: ours(source) },
+    variable: { plain: ours(variable) },
+    entries: entries.map(({ regex, value }) => ({
+      regex: { plain: [ours("~"), regex] } as Piece,
+      value: { evaluated: value },
+    })),
+    default: { evaluated: otherwise },
+  };
+}
+
+function viewUpstream({ name, comments, endpoints }: UpstreamBlock) {
+  return { name: plain(name), comments: comments.map(comment), endpoints: endpoints.map(plain) };
+}
+
+function viewServer({ name, comments, certificate, locations }: ServerBlock) {
+  return {
+    name: name === null ? null : plain(name),
+    comments: comments.map(comment),
+    certificate: certificate === null ? null : viewCertificate(certificate),
+    locations: locations.map(viewLocation),
+  };
+}
+
+function viewLocation({ comments, match, directives }: LocationBlock) {
+  return {
+    comments: comments.map(comment),
+    match: match.map((arg) => ({ plain: arg })),
+    directives: directives.map((directive) => viewDirective(directive, 3)),
+  };
+}
+
+interface DirectiveView {
+  readonly indent: Piece;
+  readonly name: Piece;
+  readonly args: readonly Piece[];
+  readonly block: readonly DirectiveView[] | null;
+}
+
+function viewDirective(directive: Directive, indent: number): DirectiveView {
+  const { name, block } = directive;
+  return {
+    indent: { indent },
+    name: { directive: name },
+    args: pieces(directive),
+    block: block === undefined ? null : block.map((inner) => viewDirective(inner, indent + 1)),
+  };
+}
+
+function viewCertificate(path: string) {
+  return { chain: plain(`${path}.crt`), key: plain(`${path}.key`) };
+}
+
+function milliseconds(value: number): Piece {
+  return plain(value % 1000 === 0 ? `${value / 1000}s` : `${value}ms`);
+}
+
+function plain(text: string): Piece {
+  return { plain: text };
+}
+
+function comment(text: string): Piece {
+  return { comment: text };
+}

@@ -1,0 +1,109 @@
+/**
+ * A Snapshot as configuration for stock nginx, which then behaves as Sluice does. The Snapshot becomes typed directives
+ * first, the templates lay those out, and quote.ts turns every value into text. Nothing here reads a file: template
+ * texts, keys and settings are arguments, and the result is a list of files.
+ */
+import { compareText } from "../model/problem.ts";
+import type { PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
+import type { Configuration, Note, UpstreamBlock } from "./configuration.ts";
+import { layOut, type Templates } from "./layout.ts";
+import { certificateFile, endpointAddress, upstreamName } from "./names.ts";
+import { hasEndpoint } from "./routes.ts";
+import { type Only, selectPart } from "./select.ts";
+import { writeServers } from "./servers.ts";
+
+/** The settings that nginx.conf depends on, by their names in Settings. */
+export interface RenderSettings {
+  readonly bindAddress: string;
+  readonly httpPort: number;
+  readonly httpsPort: number;
+  /** CIDRs. */
+  readonly trustedProxies: readonly string[];
+  /** Milliseconds. */
+  readonly clientHeaderTimeout: number;
+  readonly keepAliveTimeout: number;
+  readonly proxyConnectTimeout: number;
+  readonly proxyReadTimeout: number;
+  readonly proxySendTimeout: number;
+  /** Bytes; 0: unlimited. */
+  readonly proxyBodySize: number;
+}
+
+export interface RenderInput {
+  readonly snapshot: Snapshot;
+  readonly keys: PrivateKeys;
+  readonly settings: RenderSettings;
+  /** The files of templates/ by name, such as "nginx.conf.ejs". */
+  readonly templates: Templates;
+  /** The certificate for names that have none, as PEM; null: TLS handshakes for such names are refused. */
+  readonly selfSigned: { readonly chain: string; readonly key: string } | null;
+  readonly only?: Only;
+}
+
+export interface RenderedFile {
+  /** Relative to the directory that nginx is started in (`nginx -p DIRECTORY -c nginx.conf`). */
+  readonly path: string;
+  readonly mode: 0o600;
+  readonly content: string;
+}
+
+export interface Rendering {
+  /** nginx.conf first, then certificates and keys. */
+  readonly files: readonly RenderedFile[];
+  /** Where nginx.conf differs from what Sluice serves; the same reasons stand in the file. */
+  readonly notes: readonly Note[];
+}
+
+/** Equal Snapshots give equal bytes. Throws only on a bug of ours or of a template. */
+export function renderNginx(input: RenderInput): Rendering {
+  const { keys, settings, templates, selfSigned } = input;
+  const snapshot = input.only === undefined ? input.snapshot : selectPart(input.snapshot, input.only);
+  const { configuration, notes } = configure(snapshot);
+  const fallback = snapshot.defaultCertificate === null ? null : certificateFile(snapshot.defaultCertificate);
+  const certificate = fallback ?? (selfSigned === null ? null : selfSignedFile);
+  const files = [file("nginx.conf", layOut(configuration, settings, certificate, templates))];
+  for (const { fingerprint, chain } of snapshot.certificates) {
+    const path = certificateFile(fingerprint);
+    const key = keys.get(fingerprint);
+    if (path !== null && key !== undefined) {
+      files.push(file(`${path}.crt`, chain), file(`${path}.key`, key));
+    }
+  }
+  if (fallback === null && selfSigned !== null) {
+    files.push(file(`${selfSignedFile}.crt`, selfSigned.chain), file(`${selfSignedFile}.key`, selfSigned.key));
+  }
+  return { files, notes };
+}
+
+/** The directives that a Snapshot becomes, before they are text. */
+export function configure(snapshot: Snapshot): {
+  readonly configuration: Configuration;
+  readonly notes: readonly Note[];
+} {
+  const upstreams = new Map(snapshot.upstreams.map((upstream) => [upstream.key, upstream]));
+  const { servers, maps, notes } = writeServers(snapshot, { upstreams });
+  return { configuration: { maps, upstreams: writeUpstreams([...upstreams.values()]), servers }, notes };
+}
+
+const selfSignedFile = "certs/self-signed";
+
+function file(path: string, content: string): RenderedFile {
+  return { path, mode: 0o600, content };
+}
+
+/** nginx refuses an upstream without endpoints; the locations that lead to one answer 503. */
+function writeUpstreams(upstreams: readonly Upstream[]): readonly UpstreamBlock[] {
+  return upstreams
+    .filter(hasEndpoint)
+    .map(({ key, endpoints }) => {
+      const addresses = endpoints.map((endpoint) => ({ endpoint, address: endpointAddress(endpoint) }));
+      return {
+        name: upstreamName(key),
+        comments: addresses
+          .filter(({ address }) => address === null)
+          .map(({ endpoint }) => `left out, for it is no address and port: ${endpoint.address} ${endpoint.port}`),
+        endpoints: addresses.flatMap(({ address }) => (address === null ? [] : [address])),
+      };
+    })
+    .sort((a, b) => compareText(a.name, b.name));
+}

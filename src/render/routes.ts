@@ -1,0 +1,75 @@
+/**
+ * What one location does: the directives of its features, then the backend. The order is nginx's order of phases, in which
+ * a `return` goes before access lists, so a backend that is no upstream is reached through try_files, which comes last.
+ */
+import type { Directive, NginxMap } from "../features/feature.ts";
+import { renderPolicy } from "../features/registry.ts";
+import type { Backend, Route, Upstream } from "../model/snapshot.ts";
+import { refuseDirective } from "./arguments.ts";
+import { endpointAddress, ours, upstreamName } from "./names.ts";
+
+export interface RouteContext {
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+}
+
+export interface RouteText {
+  readonly directives: readonly Directive[];
+  readonly maps: readonly NginxMap[];
+  /** What nginx does otherwise than the router, one sentence each. */
+  readonly inexact: readonly string[];
+}
+
+export function writeRoute(
+  route: Route,
+  location: { readonly hostHasTls: boolean; readonly regex: string | null },
+  context: RouteContext,
+): RouteText {
+  if (route.closed !== null) {
+    return { directives: [unavailable], maps: [], inexact: [`closed: ${route.closed}`] };
+  }
+  const { declaredPath } = route;
+  const policy = renderPolicy(route.policy, { ...location, declaredPath, schemeVariable: "$sluice_proto" });
+  const directives = [...hostOf(route.backend, context), ...policy.directives, ...writeBackend(route.backend, context)];
+  const refused = directives.map(refuseDirective).find((reason) => reason !== null) ?? null;
+  if (refused !== null) {
+    // Without the directive a guard could be missing.
+    return { directives: [unavailable], maps: [], inexact: [`closed, for an argument ${refused}`] };
+  }
+  return { directives, maps: policy.maps, inexact: policy.inexpressible.map(({ reason }) => reason) };
+}
+
+/** The directives that answer with a backend. */
+export function writeBackend(backend: Backend, context: RouteContext): readonly Directive[] {
+  switch (backend.kind) {
+    case "notFound":
+      return [answer(404)];
+    case "unavailable":
+      return [answer(503)];
+    case "upstream": {
+      const upstream = context.upstreams.get(backend.upstream);
+      return upstream === undefined || !hasEndpoint(upstream) ? [answer(503)] : pass(upstream);
+    }
+  }
+}
+
+export function hasEndpoint(upstream: Upstream): boolean {
+  return upstream.endpoints.some((endpoint) => endpointAddress(endpoint) !== null);
+}
+
+/** The Host that an ExternalName upstream gets. It stands first: a `rewrite … break` ends the directives of its module. */
+function hostOf(backend: Backend, context: RouteContext): readonly Directive[] {
+  const upstream = backend.kind === "upstream" ? context.upstreams.get(backend.upstream) : undefined;
+  const name = upstream?.externalName ?? null;
+  return name === null ? [] : [{ name: "set", args: [ours("$sluice_host"), name] }];
+}
+
+const unavailable: Directive = { name: "return", args: ["503"] };
+
+/** try_files wants a file to look for first; nothing is ever there. */
+function answer(status: 404 | 503): Directive {
+  return { name: "try_files", args: ["/sluice/none", `=${status}`] };
+}
+
+function pass({ key, protocol }: Upstream): readonly Directive[] {
+  return [{ name: "proxy_pass", args: [`${protocol}://${upstreamName(key)}`] }];
+}

@@ -1,0 +1,61 @@
+/**
+ * The servers: one for each host of the rules, one for each name that only has a certificate, and one for every other
+ * name. nginx chooses the server by SNI for the certificate, then by Host for the request, as Sluice does.
+ */
+import type { NginxMap } from "../features/feature.ts";
+import { compareText } from "../model/problem.ts";
+import type { Host, Snapshot, TlsHost } from "../model/snapshot.ts";
+import { HostMap } from "../router/hosts.ts";
+import type { Note, ServerBlock } from "./configuration.ts";
+import { writeLocations } from "./locations.ts";
+import { certificateFile, serverName } from "./names.ts";
+import type { RouteContext } from "./routes.ts";
+
+export interface Servers {
+  readonly servers: readonly ServerBlock[];
+  readonly maps: readonly NginxMap[];
+  readonly notes: readonly Note[];
+}
+
+export function writeServers(snapshot: Snapshot, context: RouteContext): Servers {
+  const hosts = new HostMap<Host>();
+  for (const host of snapshot.hosts) {
+    hosts.add(host.name, host);
+  }
+  const certificates = new HostMap<TlsHost>();
+  for (const tls of snapshot.tls) {
+    certificates.add(tls.host, tls);
+  }
+
+  const servers: ServerBlock[] = [];
+  const maps = new Map<string, NginxMap>();
+  const notes: Note[] = [];
+  for (const name of namesOf(snapshot)) {
+    const written = name === "" ? null : serverName(name);
+    if (name !== "" && written === null) {
+      notes.push({ ingress: "", place: name, reason: "left out, for it is no DNS name" });
+      continue;
+    }
+    const host = hosts.find(name);
+    const { locations, maps: used, missing, inexact } = writeLocations(host, snapshot.defaultBackend, context);
+    const fingerprint = certificates.find(name)?.certificate ?? null;
+    servers.push({
+      name: written,
+      comments: missing.map(({ ingress, place, reason }) => `Ingress ${ingress}, ${place}: ${reason}`),
+      certificate: fingerprint === null ? null : certificateFile(fingerprint),
+      locations,
+    });
+    for (const map of used) {
+      maps.set(map.variable, map);
+    }
+    notes.push(...missing, ...inexact);
+  }
+  return { servers, maps: [...maps.values()].sort((a, b) => compareText(a.variable, b.variable)), notes };
+}
+
+/** The server for every name is first: nginx takes the first of a port where nothing else is said. */
+function namesOf(snapshot: Snapshot): readonly string[] {
+  const names = new Set([...snapshot.hosts.map(({ name }) => name), ...snapshot.tls.map(({ host }) => host)]);
+  names.delete("");
+  return ["", ...[...names].sort(compareText)];
+}

@@ -1,0 +1,270 @@
+/**
+ * Sends the requests of a case to a proxy, byte for byte on raw sockets, and notes what came back. Values that differ from
+ * run to run are noted as tokens: `<id>` for a request id made on the way, `<port>` for the port asked, `<now>` for the time.
+ */
+import { connect, type Socket } from "node:net";
+import { connect as connectTls, type PeerCertificate } from "node:tls";
+import type { CaseRequest, SentRequest } from "./cases.ts";
+import { type Message, MessageReader, valuesOf } from "./message-reader.ts";
+import type { SeenRequest } from "./recording-upstream.ts";
+
+export interface ProxyPorts {
+  readonly http: number;
+  readonly https: number;
+}
+
+export interface SeenAnswer {
+  readonly status: number;
+  /** By lower-case name, several values joined by ", "; Connection only where it says close or upgrade. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: string;
+  readonly trailers: ReadonlyMap<string, string>;
+  readonly interim: readonly number[];
+  /** First DNS name of the certificate, "self-signed" for one that names no host; null without TLS. */
+  readonly certificate: string | null;
+  readonly tunnel: string | null;
+}
+
+/** null: no response came; the reason stands beside it. */
+export type Outcome = { readonly answer: SeenAnswer } | { readonly failed: string };
+
+/** Sends the requests in order, those that share a connection on one. `before` is called as each is about to be sent. */
+export async function sendAll(
+  requests: readonly CaseRequest[],
+  ports: ProxyPorts,
+  before: (request: CaseRequest) => void,
+): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const kept = new Map<string, Promise<Client>>();
+  try {
+    for (const batch of batches(requests)) {
+      const [{ send }] = batch;
+      const port = ports[send.scheme];
+      const key = send.connection;
+      const opened = (key === null ? undefined : kept.get(key)) ?? openClient(send, port);
+      if (key !== null) {
+        kept.set(key, opened);
+      }
+      outcomes.push(...(await exchangeAll(batch, opened, port, before)));
+      if (key === null) {
+        await opened.then(
+          (client) => client.socket.destroy(),
+          () => undefined,
+        );
+      }
+    }
+    return outcomes;
+  } finally {
+    for (const client of kept.values()) {
+      client.then(
+        ({ socket }) => socket.destroy(),
+        () => undefined,
+      );
+    }
+  }
+}
+
+type Batch = readonly [CaseRequest, ...CaseRequest[]];
+
+/** A pipelined request belongs to the one before it. */
+function batches(requests: readonly CaseRequest[]): readonly Batch[] {
+  const all: [CaseRequest, ...CaseRequest[]][] = [];
+  for (const request of requests) {
+    const last = all.at(-1);
+    if (request.send.pipelined && last !== undefined) {
+      last.push(request);
+    } else {
+      all.push([request]);
+    }
+  }
+  return all;
+}
+
+interface Client {
+  readonly socket: Socket;
+  readonly reader: MessageReader;
+  readonly certificate: string | null;
+}
+
+/** A test that waits longer is stuck. */
+const patience = 10_000;
+
+async function openClient(send: SentRequest, port: number): Promise<Client> {
+  if (send.scheme === "http") {
+    const socket = connect(port, "127.0.0.1");
+    const reader = new MessageReader(socket);
+    await settled(socket, "connect");
+    return { socket, reader, certificate: null };
+  }
+  const { serverName } = send;
+  const socket = connectTls({
+    port,
+    host: "127.0.0.1",
+    // The certificates of a case have no authority; which one is served is what is looked at.
+    rejectUnauthorized: false,
+    ALPNProtocols: ["http/1.1"],
+    ...(serverName === "" ? {} : { servername: serverName }),
+  });
+  const reader = new MessageReader(socket);
+  await settled(socket, "secureConnect");
+  return { socket, reader, certificate: nameOf(socket.getPeerCertificate()) };
+}
+
+function settled(socket: Socket, event: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(event, () => resolve());
+    socket.once("error", reject);
+  });
+}
+
+function nameOf(certificate: PeerCertificate): string {
+  const first = /DNS:([^,]+)/.exec(certificate.subjectaltname ?? "")?.[1];
+  const selfSigned = JSON.stringify(certificate.subject) === JSON.stringify(certificate.issuer);
+  return selfSigned || first === undefined ? "self-signed" : first;
+}
+
+async function exchangeAll(
+  batch: Batch,
+  opened: Promise<Client>,
+  port: number,
+  before: (request: CaseRequest) => void,
+): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  let client: Client;
+  try {
+    client = await opened;
+  } catch (error) {
+    return batch.map(() => ({ failed: `no connection: ${reasonOf(error)}` }));
+  }
+  const { socket } = client;
+  const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${patience} ms`)), patience);
+  for (const request of batch) {
+    before(request);
+    if (!request.send.waitForContinue) {
+      socket.write(writeHead(request.send) + writeBody(request.send), "latin1");
+    }
+  }
+  for (const request of batch) {
+    outcomes.push(
+      await receive(request.send, client, port).then(
+        (answer) => ({ answer }),
+        (error: unknown) => ({ failed: reasonOf(error) }),
+      ),
+    );
+  }
+  clearTimeout(timer);
+  return outcomes;
+}
+
+async function receive(send: SentRequest, { socket, reader, certificate }: Client, port: number): Promise<SeenAnswer> {
+  const interim: number[] = [];
+  if (send.waitForContinue) {
+    socket.write(writeHead(send), "latin1");
+  }
+  let head = await nextHead(reader);
+  while (head.status < 200 && head.status !== 101) {
+    interim.push(head.status);
+    if (head.status === 100 && send.waitForContinue) {
+      socket.write(writeBody(send), "latin1");
+    }
+    head = await nextHead(reader);
+  }
+  const bodiless = head.status === 101 || head.status === 204 || head.status === 304 || send.method === "HEAD";
+  const { body, trailers } = bodiless ? { body: "", trailers: [] } : await reader.readBody(head.headers, "until-close");
+  let tunnel: string | null = null;
+  if (head.status === 101 && send.tunnel !== null) {
+    socket.write(send.tunnel, "latin1");
+    tunnel = await reader.readBytes(send.tunnel.length);
+  }
+  return {
+    status: head.status,
+    headers: noteAnswerHeaders(head.headers, port),
+    body,
+    trailers: toMap(trailers),
+    interim,
+    certificate,
+    tunnel,
+  };
+}
+
+async function nextHead(reader: MessageReader): Promise<Pick<Message, "headers"> & { readonly status: number }> {
+  const head = await reader.readHead();
+  if (head === null) {
+    throw new Error("the connection ended without a response");
+  }
+  const status = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(head.startLine)?.[1];
+  if (status === undefined) {
+    throw new Error(`not a status line: ${JSON.stringify(head.startLine)}`);
+  }
+  return { headers: head.headers, status: Number(status) };
+}
+
+function writeHead(send: SentRequest): string {
+  if (send.raw !== null) {
+    return send.raw;
+  }
+  const host = send.host === null ? "" : `Host: ${send.host}\r\n`;
+  const headers = send.headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const framing =
+    send.chunks !== null
+      ? "Transfer-Encoding: chunked\r\n"
+      : send.body !== null
+        ? `Content-Length: ${send.body.length}\r\n`
+        : "";
+  return `${send.method} ${send.target} HTTP/${send.version}\r\n${host}${headers}${framing}\r\n`;
+}
+
+function writeBody(send: SentRequest): string {
+  if (send.chunks === null) {
+    return send.raw === null ? (send.body ?? "") : "";
+  }
+  const chunks = send.chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`);
+  return `${chunks.join("")}0\r\n${send.trailers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
+}
+
+function noteAnswerHeaders(headers: Message["headers"], port: number): ReadonlyMap<string, string> {
+  const noted = toMap(headers);
+  const date = Date.parse(noted.get("date") ?? "");
+  if (Math.abs(date - Date.now()) < 60_000) {
+    noted.set("date", "<now>");
+  }
+  noted.delete("keep-alive");
+  // In HTTP/1.1 saying keep-alive and saying nothing are the same; an HTTP/1.0 client is told in both.
+  const closes = valuesOf(headers, "connection").some((value) => /\bclose\b/i.test(value));
+  if (!closes && !/upgrade/i.test(noted.get("connection") ?? "")) {
+    noted.delete("connection");
+  }
+  for (const [name, value] of noted) {
+    noted.set(name, value.replaceAll(`:${port}`, ":<port>"));
+  }
+  return noted;
+}
+
+/** What an upstream saw, in the same form. `ports` are those of the proxy. */
+export function noteSeenHeaders(seen: SeenRequest, ports: ProxyPorts): ReadonlyMap<string, string> {
+  const noted = toMap(seen.headers);
+  const id = noted.get("x-request-id");
+  if (id !== undefined && /^[0-9a-f]{32}$/.test(id)) {
+    noted.set("x-request-id", "<id>");
+  }
+  for (const [name, value] of noted) {
+    if (value === String(ports.http) || value === String(ports.https)) {
+      noted.set(name, "<port>");
+    }
+  }
+  return noted;
+}
+
+export function toMap(headers: Message["headers"]): Map<string, string> {
+  const map = new Map<string, string>();
+  for (const [name, value] of headers) {
+    const key = name.toLowerCase();
+    const before = map.get(key);
+    map.set(key, before === undefined ? value : `${before}, ${value}`);
+  }
+  return map;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
