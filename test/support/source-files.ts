@@ -14,7 +14,7 @@ export interface SourceFile {
   readonly code: string;
 }
 
-export interface Import {
+interface Import {
   readonly specifier: string;
   /** Names as the other module exports them; empty for a namespace, a default or a dynamic import. */
   readonly names: readonly string[];
