@@ -22,20 +22,20 @@ describe("a worker's log batch", () => {
     const handed: string[] = [];
     const batch = new AccessLogBatch((bytes) => handed.push(text(bytes)));
     const line = `${"x".repeat(999)}\n`;
-    for (let count = 0; count < 100; count++) batch.add(line);
+    for (let count = 0; count < 300; count++) batch.add(line);
     assert.deepEqual(
       handed.map((part) => part.length),
-      [65_000],
+      [262_000],
     );
     batch.flush();
     batch.flush();
-    assert.equal(handed.join(""), line.repeat(100));
+    assert.equal(handed.join(""), line.repeat(300));
   });
 
   it("hands on a line longer than its buffer by itself, in order", () => {
     const handed: string[] = [];
     const batch = new AccessLogBatch((bytes) => handed.push(text(bytes)));
-    const long = `${"y".repeat(200_000)}\n`;
+    const long = `${"y".repeat(300_000)}\n`;
     batch.add("before\n");
     batch.add(long);
     batch.add("after\n");
