@@ -39,7 +39,7 @@ export interface Reading {
   readonly now: number;
 }
 
-export interface Sample {
+interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
