@@ -9,7 +9,6 @@ import { checkPortNumber } from "./ports.ts";
 import { quote, type Report } from "./report.ts";
 import {
   isAbsent,
-  isMapping,
   type Mapping,
   readInteger,
   readMapping,
@@ -32,8 +31,7 @@ export function readBackend(report: Report, field: string, value: unknown): Ingr
   if (hasService) return readService(report, field, readMapping(report, `${field}.service`, backend.service));
   if (hasResource)
     return readResource(report, `${field}.resource`, readMapping(report, `${field}.resource`, backend.resource));
-  // Anything else than a mapping is reported already.
-  if (isAbsent(value) || isMapping(value)) report.invalid(field, missing(backend));
+  report.invalid(field, missing(backend));
   return unusable;
 }
 
@@ -47,7 +45,6 @@ function readService(report: Report, field: string, service: Mapping): IngressBa
 }
 
 function readPort(report: Report, field: string, port: Mapping): PortRef | null {
-  const known = report.problems.length;
   const name = readText(report, `${field}.name`, port.name);
   const number = readInteger(report, `${field}.number`, port.number) ?? 0;
   if (name !== "" && number !== 0) {
@@ -59,7 +56,7 @@ function readPort(report: Report, field: string, port: Mapping): PortRef | null 
     return { name, number: null };
   }
   if (number !== 0) return { name: null, number: checkPortNumber(report, `${field}.number`, number) };
-  if (report.problems.length === known) {
+  if (report.isClean(field)) {
     report.invalid(field, "a port is required; write port: {number: 80} or port: {name: http}");
   }
   return null;

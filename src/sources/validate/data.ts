@@ -26,7 +26,7 @@ export function readSecret(report: Report, raw: Mapping, meta: Meta): Secret {
   );
   if (type === "kubernetes.io/tls") {
     for (const key of ["tls.crt", "tls.key"]) {
-      if (!data.has(key) && report.clean)
+      if (!data.has(key) && report.isClean("stringData"))
         report.invalid(keyed("data", key), `a Secret of type ${type} needs this key; write it`);
     }
   }

@@ -7,16 +7,7 @@ import { type AddressFamily, readAddress } from "./addresses.ts";
 import { checkName, dnsLabel, dnsSubdomain } from "./names.ts";
 import { checkPortNumber, readPortNumber, readProtocol } from "./ports.ts";
 import { quote, type Report } from "./report.ts";
-import {
-  isAbsent,
-  type Mapping,
-  readBoolean,
-  readInteger,
-  readList,
-  readMapping,
-  readRequiredText,
-  readText,
-} from "./values.ts";
+import { type Mapping, readBoolean, readInteger, readList, readMapping, readRequiredText, readText } from "./values.ts";
 
 export const serviceNameLabel = "kubernetes.io/service-name";
 
@@ -60,7 +51,7 @@ export function readEndpoints(report: Report, raw: Mapping, meta: Meta, allowLoo
     const subset = readMapping(report, field, entry);
     const addresses = readList(report, `${field}.addresses`, subset.addresses);
     const notReady = readList(report, `${field}.notReadyAddresses`, subset.notReadyAddresses);
-    if (addresses.length === 0 && notReady.length === 0) {
+    if (addresses.length === 0 && notReady.length === 0 && report.isClean(field)) {
       report.invalid(field, "a subset needs addresses; write addresses or notReadyAddresses, or remove the subset");
     }
     readIPs(report, `${field}.notReadyAddresses`, notReady, allowLoopback);
@@ -111,7 +102,7 @@ function readAddresses(
   allowLoopback: boolean,
 ): readonly string[] {
   const addresses = readBounded(report, field, value, mostAddresses);
-  if (addresses.length === 0 && (isAbsent(value) || Array.isArray(value))) {
+  if (addresses.length === 0) {
     report.invalid(field, "an address is required; write at least one, or remove the endpoint");
   }
   return addresses.map((entry, i) => {

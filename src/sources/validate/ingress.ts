@@ -21,7 +21,7 @@ export function readIngress(report: Report, raw: Mapping, meta: Meta): Ingress {
   const spec = readMapping(report, "spec", raw.spec);
   const rules = readList(report, "spec.rules", spec.rules);
   const hasDefault = !isAbsent(spec.defaultBackend);
-  if (!hasDefault && rules.length === 0 && report.clean) {
+  if (!hasDefault && rules.length === 0 && report.isClean("spec")) {
     report.invalid("spec", "neither defaultBackend nor rules are set; write at least one of them");
   }
   return {

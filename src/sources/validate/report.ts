@@ -13,6 +13,7 @@ export class Report {
   readonly problems: Problem[] = [];
   readonly #object: ObjectRef;
   readonly #origin: Origin | undefined;
+  readonly #blamed = new Set<string>();
   #omitted = 0;
 
   constructor(object: ObjectRef, origin: Origin | undefined) {
@@ -25,15 +26,39 @@ export class Report {
     return this.problems.length === 0;
   }
 
-  /** The message begins in lower case, quotes the value and ends with what to do. */
+  /**
+   * The message begins in lower case, quotes the value and ends with what to do. Ignored when the field, or one that it
+   * is part of, is blamed already: what is missing below a wrong type is no second mistake.
+   */
   invalid(field: string, message: string, code: ProblemCode = "InvalidObject"): void {
+    if (this.#isBlamed(field)) return;
     if (this.problems.length < mostProblems) {
+      this.#blamed.add(field);
       this.problems.push(this.#problem(field, message, code));
       return;
     }
     this.#omitted += 1;
     const omitted = `${this.#omitted} more fields are invalid; correct the ones listed first`;
     this.problems[mostProblems] = this.#problem("", omitted, "InvalidObject");
+  }
+
+  /** True when neither the field nor anything below it is blamed. */
+  isClean(field: string): boolean {
+    for (const blamed of this.#blamed) {
+      if (blamed === field || blamed.startsWith(`${field}.`) || blamed.startsWith(`${field}[`)) return false;
+    }
+    return true;
+  }
+
+  #isBlamed(field: string): boolean {
+    for (
+      let end = field.length;
+      end > 0;
+      end = Math.max(field.lastIndexOf(".", end - 1), field.lastIndexOf("[", end - 1))
+    ) {
+      if (this.#blamed.has(field.slice(0, end))) return true;
+    }
+    return false;
   }
 
   #problem(field: string, message: string, code: ProblemCode): Problem {

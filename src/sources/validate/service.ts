@@ -8,15 +8,7 @@ import { readLabels } from "./meta.ts";
 import { checkName, dnsLabel, dnsSubdomain, qualifiedName } from "./names.ts";
 import { readPortNumber, readPortOrName, readProtocol } from "./ports.ts";
 import { quote, type Report } from "./report.ts";
-import {
-  isAbsent,
-  type Mapping,
-  readList,
-  readMapping,
-  readOptionalText,
-  readRequiredText,
-  readText,
-} from "./values.ts";
+import { type Mapping, readList, readMapping, readOptionalText, readRequiredText, readText } from "./values.ts";
 
 /** The kubelet listens there on every node; a load balancer would expose it. */
 const kubeletPort = 10_250;
@@ -26,7 +18,7 @@ export function readService(report: Report, raw: Mapping, meta: Meta): Service {
   const type = readType(report, spec.type);
   const clusterIP = readClusterIP(report, spec.clusterIP, type);
   const ports = readPorts(report, spec.ports, type);
-  if (ports.length === 0 && isAbsent(spec.ports) && type !== "ExternalName" && clusterIP !== "None") {
+  if (ports.length === 0 && type !== "ExternalName" && clusterIP !== "None") {
     report.invalid("spec.ports", "ports are required; write at least one, or clusterIP: None");
   }
   return {
@@ -84,7 +76,6 @@ function readExternalName(report: Report, value: unknown): string {
 
 function readPorts(report: Report, value: unknown, type: Service["type"]): ServicePort[] {
   const entries = readList(report, "spec.ports", value);
-  if (Array.isArray(value) && value.length === 0) return [];
   const names = new Set<string>();
   const numbers = new Set<string>();
   return entries.map((entry, i) => {
