@@ -18,6 +18,8 @@ export interface Peer {
   readonly localPort: number;
   /** The peer is in --trusted-proxies, so that its forwarded headers count. */
   readonly trusted: boolean;
+  /** The client speaks HTTP/2. */
+  readonly http2: boolean;
 }
 
 export class RequestExchange implements Exchange {

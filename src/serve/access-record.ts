@@ -27,7 +27,7 @@ export class AccessLog {
     record.method = exchange.method;
     record.host = exchange.authority;
     record.target = exchange.target;
-    record.protocol = head.minor === 0 ? "HTTP/1.0" : "HTTP/1.1";
+    record.protocol = exchange.peer.http2 ? "HTTP/2.0" : head.minor === 0 ? "HTTP/1.0" : "HTTP/1.1";
     record.scheme = exchange.scheme;
     record.status = exchange.status;
     record.requestBytes = exchange.requestBytes;

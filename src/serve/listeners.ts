@@ -8,6 +8,7 @@ import { createServer as createTlsServer, type SecureContext, type TLSSocket } f
 import type { Peer } from "../proxy/exchange.ts";
 import type { ClientConnection, ClientLimits, ConnectionHost } from "./connection-host.ts";
 import { Http1Connection } from "./http1.ts";
+import { Http2Connection } from "./http2.ts";
 import type { ListenOn } from "./messages.ts";
 import type { Certificates } from "./tls.ts";
 import type { WorkerPlane } from "./worker-plane.ts";
@@ -38,20 +39,20 @@ export class Listeners implements ConnectionHost {
       keepAliveInitialDelay: 60_000,
       highWaterMark: 1,
     };
-    this.#plain = createServer(options, (socket) => this.#accept(socket, false));
+    this.#plain = createServer(options, (socket) => this.#accept(socket, false, false));
     this.#secure = createTlsServer(
       {
         ...options,
         handshakeTimeout,
         minVersion: "TLSv1.2",
-        ALPNProtocols: ["http/1.1"],
+        ALPNProtocols: ["h2", "http/1.1"],
         ticketKeys: Buffer.from(ticketKeys),
         SNICallback: (name, callback) => answerServerName(certificates, name, callback),
         ...certificates.fallback,
       },
       (socket) => {
         plane.counters.handshakeDone();
-        this.#accept(socket, true);
+        this.#accept(socket, true, socket.alpnProtocol === "h2");
       },
     );
     this.#secure.on("tlsClientError", (_error: Error, socket: TLSSocket) => {
@@ -100,7 +101,7 @@ export class Listeners implements ConnectionHost {
     this.plane.counters.refused(status);
   }
 
-  #accept(socket: Socket, secure: boolean): void {
+  #accept(socket: Socket, secure: boolean, http2: boolean): void {
     const address = socket.remoteAddress;
     // The client was faster at leaving than we at accepting.
     if (address === undefined) {
@@ -116,8 +117,9 @@ export class Listeners implements ConnectionHost {
       port: socket.remotePort ?? 0,
       localPort: socket.localPort ?? 0,
       trusted: this.plane.trusts(bare),
+      http2,
     };
-    this.#connections.add(new Http1Connection(this, socket, peer));
+    this.#connections.add(http2 ? new Http2Connection(this, socket, peer) : new Http1Connection(this, socket, peer));
     socket.once("close", () => {
       counters.clientClosed(secure);
       counters.clientBytes(socket.bytesRead, socket.bytesWritten);
