@@ -42,6 +42,8 @@ export function writeHttp1Head(
       else if (name === ":protocol") protocol = value;
       continue;
     }
+    // A colon would end the name for the reader of HTTP/1.1; what else a name may not hold, that one refuses itself.
+    if (name.includes(":")) return refuse(400, "a colon in the name of a field", name);
     if (connectionFields.has(name)) return refuse(400, "a field of the connection in HTTP/2", name);
     if (name === "host") {
       if (host !== null) return refuse(400, "more than one Host");
