@@ -60,6 +60,7 @@ async function measure(options: BenchOptions): Promise<Result[]> {
   }
   const chosen = definitions.filter(({ name }) => options.peers.length === 0 || options.peers.includes(name));
   const directory = mkdtempSync(join(tmpdir(), "sluice-bench-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   const processes: Pinned[] = [];
   try {
     const script = join(directory, "requests.lua");
@@ -90,7 +91,6 @@ async function measure(options: BenchOptions): Promise<Result[]> {
     });
   } finally {
     await Promise.all(processes.map((each) => each.stop()));
-    rmSync(directory, { recursive: true, force: true });
   }
 }
 

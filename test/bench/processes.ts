@@ -13,7 +13,8 @@ const patience = 20_000;
 
 const running = new Set<ChildProcess>();
 process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  // Not SIGKILL: nginx's workers would outlive their master.
+  for (const child of running) child.kill("SIGTERM");
 });
 
 export interface Pinned {
