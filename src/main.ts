@@ -19,7 +19,10 @@ const wrongUsage = 2;
 /** The oldest major version of Node with the parts that Sluice uses; the same as "engines" in package.json. */
 const oldestNode = 24;
 
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+// What a command leaves open, such as standard input or a thread of a start that failed, must not keep the process alive.
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+process.exit(exitCode);
 
 async function main(args: readonly string[]): Promise<number> {
   const node = process.versions.node;
@@ -60,10 +63,7 @@ async function runCommand(name: CommandName, args: readonly string[]): Promise<n
   watchForBugs(line.settings.logLevel, line.settings.logFormat);
   const command = await load(name);
   const { stdin, stdout, stderr } = process;
-  const code = await command(line, { stdin, stdout, stderr, stop: stopSignal(), version: version() });
-  // What a command leaves open, such as standard input or a socket that will not close, must not keep the process alive.
-  await Promise.all([flushed(stdout), flushed(stderr)]);
-  process.exit(code);
+  return command(line, { stdin, stdout, stderr, stop: stopSignal(), version: version() });
 }
 
 async function load(name: CommandName): Promise<Command> {

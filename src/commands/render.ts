@@ -6,7 +6,7 @@ import { unresolvedNames } from "../controller/external-names.ts";
 import type { Log } from "../log.ts";
 import { compareProblems, formatProblem, type Problem } from "../model/problem.ts";
 import { type Rendering, renderNginx } from "../render/nginx.ts";
-import type { Only } from "../render/select.ts";
+import { type Only, selectPart } from "../render/select.ts";
 import { makeDefaultCertificate } from "../serve/default-certificate.ts";
 import type { Options } from "../settings/options.ts";
 import { UsageError } from "../settings/parse.ts";
@@ -30,7 +30,11 @@ export const render: Command = async (line, surroundings) => {
     );
   const log = openLog(line, surroundings);
   const { translation, problems } = await readAll(settings, surroundings, log);
+  for (const problem of problems) surroundings.stderr.write(`${formatProblem(problem)}\n`);
   const only = onlyOf(options);
+  // An empty nginx.conf would look like success.
+  if (only !== undefined && selectPart(translation.snapshot, only).hosts.length === 0)
+    throw new Error(nothingFound(options));
   const rendering = renderNginx({
     snapshot: translation.snapshot,
     keys: translation.keys,
@@ -41,7 +45,6 @@ export const render: Command = async (line, surroundings) => {
   });
   if (options.output === null) await print(surroundings.stdout, rendering);
   else await writeFiles(options.output, rendering.files);
-  for (const problem of problems) surroundings.stderr.write(`${formatProblem(problem)}\n`);
   return options.strict && problems.length > 0 ? 1 : 0;
 };
 
@@ -80,6 +83,12 @@ async function resolveNames(wanted: readonly string[]): Promise<Pick<ExternalNam
 function onlyOf({ host, ingress }: Options): Only | undefined {
   if (host === null && ingress === null) return undefined;
   return { ...(host === null ? {} : { hosts: [host] }), ...(ingress === null ? {} : { ingresses: [ingress] }) };
+}
+
+function nothingFound({ host, ingress }: Options): string {
+  if (host === null) return `the Ingress ${ingress} is not served; sluice render without --ingress shows what is`;
+  const by = ingress === null ? "no Ingress" : `the Ingress ${ingress} does not exist or no rule of it`;
+  return `${by} serves the host ${host}; sluice render without --host shows which are served`;
 }
 
 async function readTemplates(): Promise<Readonly<Record<string, string>>> {

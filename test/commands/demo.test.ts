@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { runDemo } from "../../src/commands/demo.ts";
+import { parseCommandLine } from "../../src/settings/parse.ts";
+import { eventually, get } from "../support/sluice-process.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary.ts";
+
+const anyPorts = ["--http-port=0", "--https-port=0", "--admin-port=0", "--bind-address=127.0.0.1", "--workers=1"];
+
+interface Demo {
+  readonly http: number;
+  readonly https: number;
+  readonly admin: number;
+  readonly directory: string;
+  readonly guide: string;
+  readonly told: () => string;
+  /** Resolves with the exit code. */
+  readonly stop: () => Promise<number>;
+}
+
+async function start(...args: string[]): Promise<Demo> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  let [guide, told] = ["", ""];
+  stdout.on("data", (chunk) => {
+    guide += chunk;
+  });
+  stderr.on("data", (chunk) => {
+    told += chunk;
+  });
+  const stop = new AbortController();
+  const line = parseCommandLine("demo", [...anyPorts, "--access-log-format=off", ...args], {});
+  const surroundings = { stdin: new PassThrough(), stdout, stderr, stop: stop.signal, version: "0.0.0" };
+  const ended = runDemo(line, surroundings, 100);
+  await eventually(
+    async () => guide,
+    (text) => text !== "",
+    15_000,
+  );
+  const port = (pattern: RegExp) => Number(pattern.exec(guide)?.[1]);
+  return {
+    http: port(/http:\/\/shop\.localhost:(\d+)/),
+    https: port(/https:\/\/shop\.localhost:(\d+)/),
+    admin: port(/http:\/\/127\.0\.0\.1:(\d+)\/metrics/),
+    directory: /manifests in (\S+)/.exec(guide)?.[1] ?? "",
+    guide,
+    told: () => told,
+    stop: () => {
+      stop.abort("SIGINT");
+      return ended;
+    },
+  };
+}
+
+describe("sluice demo", () => {
+  let kept: TemporaryDirectory;
+  let demo: Demo;
+
+  before(async () => {
+    kept = await temporaryDirectory();
+    demo = await start("--directory", kept.path);
+  });
+
+  after(async () => {
+    await demo.stop();
+    await kept.remove();
+  });
+
+  it("answers at every address that it prints", async () => {
+    assert.match((await get(demo.http, "/", "shop.localhost")).body, /^web-\d got GET \/ for shop\.localhost\n$/);
+    const echo = await get(demo.http, "/echo/hello?name=you", "shop.localhost");
+    assert.match(echo.body, /^echo-1 got GET \/hello\?name=you for shop\.localhost\n/);
+    assert.match(echo.body, /^ {2}X-Real-IP: 127\.0\.0\.1$/m);
+    const old = await get(demo.http, "/", "old.localhost");
+    assert.equal(old.status, 301);
+    assert.equal((await get(demo.http, "/", "api.localhost")).status, 200);
+    assert.equal((await get(demo.admin, "/snapshot")).status, 200);
+    assert.equal((await get(demo.admin, "/metrics")).status, 200);
+  });
+
+  it("serves TLS with a certificate that the printed file makes trusted", async () => {
+    const ca = await readFile(join(demo.directory, "certificate.pem"));
+    const status = await new Promise((resolve, reject) => {
+      const options = { host: "127.0.0.1", port: demo.https, servername: "shop.localhost", ca, agent: false };
+      const sent = request({ ...options, headers: { host: "shop.localhost" } }, (response) => {
+        response.resume();
+        response.on("end", () => resolve(response.statusCode));
+      });
+      sent.on("error", reject);
+      sent.end();
+    });
+    assert.equal(status, 200);
+  });
+
+  it("moves requests between one, two and three replicas, and none fails", async () => {
+    const seen = new Set<string>();
+    await eventually(
+      async () => {
+        const { status, body } = await get(demo.http, "/", "shop.localhost");
+        assert.equal(status, 200);
+        seen.add(body.slice(0, 5));
+        return seen.size;
+      },
+      (replicas) => replicas === 3,
+    );
+    assert.match(demo.told(), /demo: scaled service=demo\/web replicas=3/);
+  });
+
+  it("shows one mistake, which goes when the reader corrects it, and a change as soon as it is saved", async () => {
+    const problems = () => get(demo.admin, "/problems");
+    assert.deepEqual(
+      JSON.parse((await problems()).body).map(({ code }: { code: string }) => code),
+      ["UnknownAnnotation"],
+    );
+    const file = join(demo.directory, "api.yaml");
+    const text = await readFile(file, "utf8");
+    await writeFile(file, text.replace("proxy-body-sise", "proxy-body-size").replace("api.localhost", "new.localhost"));
+    await eventually(
+      () => get(demo.http, "/", "new.localhost"),
+      ({ status }) => status === 200,
+    );
+    assert.deepEqual(JSON.parse((await problems()).body), []);
+  });
+
+  it("keeps the key of its certificate for its owner alone", async () => {
+    assert.equal((await stat(join(demo.directory, "shop-tls.yaml"))).mode & 0o777, 0o600);
+  });
+
+  it("leaves what the reader edited when it starts again in the same directory", async () => {
+    const file = join(demo.directory, "old.yaml");
+    await writeFile(file, (await readFile(file, "utf8")).replace("old.localhost", "older.localhost"));
+    const names = await readdir(demo.directory);
+    assert.equal(await demo.stop(), 0);
+    demo = await start("--directory", kept.path);
+    assert.equal((await get(demo.http, "/", "older.localhost")).status, 301);
+    assert.deepEqual(await readdir(demo.directory), names);
+  });
+
+  it("removes its temporary directory and frees its ports at the end", async () => {
+    const other = await start();
+    assert.equal((await get(other.http, "/", "shop.localhost")).status, 200);
+    assert.equal(await other.stop(), 0);
+    await assert.rejects(stat(other.directory), { code: "ENOENT" });
+    await assert.rejects(get(other.http, "/", "shop.localhost"), { code: "ECONNREFUSED" });
+    await assert.rejects(get(other.admin, "/healthz"), { code: "ECONNREFUSED" });
+  });
+});
