@@ -28,6 +28,8 @@ export class LogSink {
   readonly #queue: Uint8Array[] = [];
   readonly #waiting = new Set<() => void>();
   #queued = 0;
+  /** Bytes of the first batch that are out already. */
+  #written = 0;
   /** Something is queued. */
   #busy: boolean = false;
   /** A write is under way, so that the descriptor must stay open. */
@@ -52,14 +54,12 @@ export class LogSink {
     return this.#droppedLines;
   }
 
-  /** Takes a batch of whole lines, to be written soon; the caller must not change it any more. */
+  /** Takes a batch of whole lines over, to be written soon; the caller must not use it any more. */
   write(lines: Uint8Array): void {
-    if (this.#gone) {
-      this.#drop(lines, "the reader has closed its end");
-      return;
-    }
-    if (this.#queued + lines.length > this.#limit) {
-      this.#drop(lines, `the reader is ${this.#queued} bytes behind`);
+    const refusal = this.#refusal(lines);
+    if (refusal !== null) {
+      this.#drop(lines, refusal);
+      free(lines);
       return;
     }
     this.#queue.push(lines);
@@ -87,9 +87,14 @@ export class LogSink {
     this.#gone = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    for (const lines of this.#queue.splice(0)) this.#drop(lines, "the log is closed");
-    this.#queued = 0;
+    // Memory that a write is reading must not be freed.
+    for (const lines of this.#takeOut(this.#queue.length)) this.#drop(lines, "the log is closed");
     if (!this.#writing) this.#closeFd();
+  }
+
+  #refusal(lines: Uint8Array): string | null {
+    if (this.#gone) return "the reader has closed its end";
+    return this.#queued + lines.length > this.#limit ? `the reader is ${this.#queued} bytes behind` : null;
   }
 
   #writeNext(): void {
@@ -101,7 +106,7 @@ export class LogSink {
     }
     this.#busy = true;
     this.#writing = true;
-    write(this.#fd, lines, 0, lines.length, null, (error, written) => {
+    write(this.#fd, lines, this.#written, lines.length - this.#written, null, (error, written) => {
       this.#writing = false;
       if (this.#gone) this.#closeFd();
       else if (error === null) this.#wrote(lines, written);
@@ -112,8 +117,12 @@ export class LogSink {
   #wrote(lines: Uint8Array, written: number): void {
     this.#retryMs = firstRetryMs;
     this.#queued -= written;
-    if (written === lines.length) this.#queue.shift();
-    else this.#queue[0] = lines.subarray(written);
+    this.#written += written;
+    if (this.#written === lines.length) {
+      this.#queue.shift();
+      this.#written = 0;
+      free(lines);
+    }
     this.#writeNext();
   }
 
@@ -125,12 +134,21 @@ export class LogSink {
     }
     if (error.code === "EPIPE") this.#gone = true;
     // A full disk may have room again for the next batch; a closed pipe never has.
-    const lost = this.#gone ? this.#queue.splice(0) : this.#queue.splice(0, 1);
-    for (const batch of lost) {
-      this.#queued -= batch.length;
-      this.#drop(batch, error.message);
+    for (const lines of this.#takeOut(this.#gone ? this.#queue.length : 1)) {
+      this.#drop(lines, error.message);
+      free(lines);
     }
     this.#writeNext();
+  }
+
+  /** The first batches of the queue, without what of the first has been written. */
+  #takeOut(count: number): Uint8Array[] {
+    const taken = this.#queue.splice(0, count);
+    const [first] = taken;
+    if (first !== undefined) taken[0] = first.subarray(this.#written);
+    this.#written = 0;
+    for (const lines of taken) this.#queued -= lines.length;
+    return taken;
   }
 
   #closeFd(): void {
@@ -159,6 +177,15 @@ function reopenPipe(fd: number): number | null {
     // No /proc, or a pipe that belongs to another user: the inherited descriptor works, it only may block a thread.
     return null;
   }
+}
+
+/**
+ * Gives the memory of a batch back now. Left to the garbage collector, megabytes a second of it bring about full collections
+ * of the main thread, each of which holds up a change for 10 ms and more. A view of a part, as Buffer's pool makes them, is
+ * somebody else's memory too.
+ */
+function free({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 function countLines(lines: Uint8Array): number {

@@ -97,6 +97,21 @@ describe("the log sink", () => {
     assert.equal(sink.droppedLines, 0);
   });
 
+  it("gives memory back once it is written, but none that it was lent a part of", async () => {
+    const fd = openSync(join(folder, "memory"), "w");
+    const sink = new LogSink({ fd });
+    const whole = new Uint8Array(Buffer.from("whole\n"));
+    const shared = Buffer.from("a line\nsomebody else's");
+    sink.write(whole);
+    sink.write(shared.subarray(0, 7));
+    assert.equal(await sink.flush(5000), true);
+    sink.close();
+    closeSync(fd);
+    assert.equal(whole.byteLength, 0);
+    assert.equal(shared.toString(), "a line\nsomebody else's");
+    assert.equal(readFileSync(join(folder, "memory"), "latin1"), "whole\na line\n");
+  });
+
   it("goes on where a full pipe stopped it, and loses nothing below its backlog", async () => {
     const ends = pipe("slow");
     const sink = new LogSink({ fd: ends.writer });
