@@ -6,10 +6,10 @@
 import { resolve } from "node:path";
 import type { Readable } from "node:stream";
 import type { Problem } from "../model/problem.ts";
-import { readContent, readInput } from "./files/content.ts";
+import { type Reading, readFiles, readInput } from "./files/content.ts";
 import { Manifest } from "./files/manifest.ts";
 import { mergeManifests } from "./files/merge.ts";
-import { type Scan, scan } from "./files/scan.ts";
+import { scan } from "./files/scan.ts";
 import { DirectoryWatch } from "./files/watch.ts";
 import type { Source } from "./source.ts";
 import type { ObjectStore } from "./store.ts";
@@ -42,6 +42,9 @@ export interface FileTiming {
 /** A change is in the store some 20 ms after the write ended; writers that pause for longer are seen half-way. */
 const usualTiming: FileTiming = { quiet: 15, longest: 250, poll: 2000 };
 
+/** Passes in a row that wait for what is on the move; a file that never rests must not hold up all others. */
+const mostDeferrals = 3;
+
 /** The share of time that polling may take: one part in this many. */
 const pollShare = 50;
 
@@ -49,6 +52,12 @@ interface Known {
   readonly manifest: Manifest;
   /** Of the content read last; "" when that is to be read again. */
   identity: string;
+}
+
+interface Survey {
+  readonly stale: readonly string[];
+  readonly gone: readonly string[];
+  readonly unsigned: boolean;
 }
 
 export class FileSource implements Source {
@@ -65,6 +74,7 @@ export class FileSource implements Source {
   /** Absolute paths in which a change was seen. */
   #touched = new Set<string>();
   #rescan = false;
+  #deferrals = 0;
   #firstSign: number | null = null;
   #quietTimer: NodeJS.Timeout | null = null;
   #pollTimer: NodeJS.Timeout | null = null;
@@ -113,75 +123,69 @@ export class FileSource implements Source {
     }, wait);
   }
 
-  /** One pass: what was touched is read again, or everything is looked at; then the store gets it as one change. */
+  /**
+   * One pass: what was touched is read again, or everything is looked at; then the store gets it as one change. When
+   * anything is on the move still, all of it is left for the next pass, so that files that change together are seen so.
+   */
   async #look(first: boolean): Promise<void> {
     if (this.#stopped) return;
-    this.#firstSign = null;
     const touched = this.#touched;
-    this.#touched = new Set();
-    if (!this.#rescan) await this.#readTouched(touched);
-    if (this.#rescan) await this.#lookAtAll(touched, first);
+    const { stale, gone, unsigned } = await this.#survey(touched);
+    const readings = first || !unsigned ? await readFiles(stale) : [];
+    if (this.#stopped) return;
+    const moving = !first && (unsigned || readings.some(({ settled }) => !settled));
+    if (moving && this.#deferrals < mostDeferrals) {
+      this.#deferrals += 1;
+      for (const path of [...touched, ...stale, ...gone]) this.#noticed(resolve(path));
+      this.#noticed(null);
+      return;
+    }
+    this.#deferrals = 0;
+    for (const path of gone) this.#forget(path);
+    for (const reading of readings) await this.#take(reading, first);
     if (!this.#stopped) this.#commit();
   }
 
-  async #readTouched(touched: ReadonlySet<string>): Promise<void> {
-    for (const absolute of touched) {
-      const path = this.#pathByAbsolute.get(absolute);
-      if (path !== undefined) await this.#read(path, false);
-    }
-  }
-
-  async #lookAtAll(touched: ReadonlySet<string>, first: boolean): Promise<void> {
+  /** What has to be read, and what is gone. `unsigned`: some of it changed without a sign, perhaps a moment ago. */
+  async #survey(touched: ReadonlySet<string>): Promise<Survey> {
+    const rescan = this.#rescan;
+    this.#touched = new Set();
     this.#rescan = false;
+    this.#firstSign = null;
+    if (!rescan) {
+      const known = [...touched].map((absolute) => this.#pathByAbsolute.get(absolute));
+      return { stale: known.filter((path) => path !== undefined), gone: [], unsigned: false };
+    }
     const began = performance.now();
     const found = await scan(this.#options.paths.filter((path) => path !== "-"));
-    if (this.#stopped) return;
-    const watching = this.#options.watch !== false;
+    const watching = this.#options.watch !== false && !this.#stopped;
     if (watching && this.#watch.set(found.directories)) this.#noticed(null);
+    if (watching) this.#pollLater(performance.now() - began);
     this.#pathProblems = [
       ...found.missing.map((path) => pathProblem(path, "the path does not exist; create it, or correct --manifests")),
       ...[...found.unreadable].map(([path, reason]) => pathProblem(path, reason)),
     ];
-    this.#forgetGone(found, touched);
-    for (const [path, identity] of found.files) {
-      const absolute = resolve(path);
-      // A change without a sign of it (the poll found it, or a link was swapped) may be going on: read it next time.
-      if (first || touched.has(absolute)) await this.#read(path, first);
-      else if (this.#files.get(path)?.identity !== identity) this.#noticed(absolute);
-    }
-    if (watching) this.#pollLater(performance.now() - began);
+    const isTouched = (path: string) => touched.has(resolve(path));
+    const changed = [...found.files].filter(([path, identity]) => this.#files.get(path)?.identity !== identity);
+    const stale = new Set([...changed.map(([path]) => path), ...[...found.files.keys()].filter(isTouched)]);
+    const gone = [...this.#files.keys()].filter((path) => !found.files.has(path) && !isBelow(path, found.unreadable));
+    return { stale: [...stale], gone, unsigned: ![...stale, ...gone].every(isTouched) };
   }
 
-  #forgetGone(found: Scan, touched: ReadonlySet<string>): void {
-    for (const path of this.#files.keys()) {
-      if (found.files.has(path) || isBelow(path, found.unreadable)) continue;
-      const absolute = resolve(path);
-      if (touched.has(absolute)) {
-        this.#files.delete(path);
-        this.#pathByAbsolute.delete(absolute);
-        continue;
-      }
-      // Perhaps between the two halves of a replacement: it is gone when it still is after the quiet time.
-      this.#rescan = true;
-      this.#noticed(absolute);
-    }
+  #forget(path: string): void {
+    this.#files.delete(path);
+    this.#pathByAbsolute.delete(resolve(path));
   }
 
-  /** Reads one file. When it changes meanwhile it is left for the next pass, unless there can be none before start ends. */
-  async #read(path: string, first: boolean): Promise<void> {
-    const content = await readContent(path);
-    if (content === "absent") {
-      this.#rescan = true;
-      return;
-    }
-    if ("changing" in content && content.changing) {
-      this.#noticed(resolve(path));
+  async #take({ path, content, settled }: Reading, first: boolean): Promise<void> {
+    if (!settled) {
+      this.#noticed(null);
       if (!first) return;
     }
     const known = this.#files.get(path) ?? { manifest: new Manifest(path), identity: "" };
     this.#files.set(path, known);
     this.#pathByAbsolute.set(resolve(path), path);
-    known.identity = content.identity;
+    known.identity = settled ? content.identity : "";
     if ("bytes" in content) await known.manifest.update(content.bytes);
     else known.manifest.fail(1, content.reason);
   }

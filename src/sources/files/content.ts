@@ -1,31 +1,46 @@
 /**
- * Reads the bytes of manifest files and of standard input. It bounds their size, and tells when a file was being
+ * Reads the bytes of manifest files and of standard input. It bounds their size, and tells which files were being
  * written meanwhile.
  */
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { largestFile, type Manifest } from "./manifest.ts";
 import { contentIdentity, reasonOf } from "./scan.ts";
 
+export interface Reading {
+  readonly path: string;
+  readonly content: Content;
+  /** False: the file was written, replaced or removed while it, or another of the same reading, was read. */
+  readonly settled: boolean;
+}
+
+/** `identity` as in scan.ts; "" when there is no file. */
 export type Content =
-  | { readonly identity: string; readonly bytes: Uint8Array; readonly changing: boolean }
+  | { readonly identity: string; readonly bytes: Uint8Array }
   | { readonly identity: string; readonly reason: string };
 
-/** The file's bytes, or why there are none. Never rejects. */
-export async function readContent(path: string): Promise<Content | "absent"> {
+/** Reads the files as of one moment, as far as that can be told. Never rejects. */
+export async function readFiles(paths: readonly string[]): Promise<readonly Reading[]> {
+  const contents: (readonly [string, Content])[] = [];
+  for (const path of paths) contents.push([path, await readContent(path)]);
+  const readings: Reading[] = [];
+  for (const [path, content] of contents) {
+    const now = await stat(path, { bigint: true }).then(contentIdentity, () => "");
+    readings.push({ path, content, settled: now !== "" && now === content.identity });
+  }
+  return readings;
+}
+
+async function readContent(path: string): Promise<Content> {
   try {
     await using file = await open(path, "r");
-    const before = await file.stat({ bigint: true });
-    const identity = contentIdentity(before);
-    if (before.size > largestFile) {
-      return { identity, reason: `${before.size} bytes are too many; use files of at most ${largestFile} bytes` };
-    }
-    const bytes = await file.readFile();
-    const after = await file.stat({ bigint: true });
-    return { identity, bytes, changing: contentIdentity(after) !== identity };
+    const stats = await file.stat({ bigint: true });
+    const identity = contentIdentity(stats);
+    if (stats.size <= largestFile) return { identity, bytes: await file.readFile() };
+    return { identity, reason: `${stats.size} bytes are too many; use files of at most ${largestFile} bytes` };
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    return code === "ENOENT" ? "absent" : { identity: "", reason: reasonOf(code) };
+    const identity = await stat(path, { bigint: true }).then(contentIdentity, () => "");
+    return { identity, reason: reasonOf(error instanceof Error && "code" in error ? String(error.code) : "") };
   }
 }
 

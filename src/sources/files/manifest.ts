@@ -63,8 +63,18 @@ export class Manifest {
     };
   }
 
-  /** Takes the file's new content. Resolves when it is in force, or its fault is known. */
+  /** Takes the file's new content. Resolves when it is in force, or its fault is known; never rejects. */
   async update(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.read(bytes);
+    } catch (error) {
+      // A bug of ours in reading one file must not end the process that serves all others.
+      this.fail(1, `sluice failed to read it (${String(error)}); report this with the file, and write it differently`);
+    }
+  }
+
+  /** As update, but a bug of ours rejects. */
+  async read(bytes: Uint8Array): Promise<void> {
     const text = decode(bytes);
     if (text === null) return this.fail(1, "the file is not UTF-8 text; save it as UTF-8");
     // A shell empties a file before the command behind the redirection writes it, seconds later perhaps.
@@ -79,7 +89,8 @@ export class Manifest {
       const read = known === undefined ? this.#readPart(part) : this.#movePart(known, part.line);
       if ("reason" in read) return this.fail(read.line, read.reason);
       parts.set(part.text, read);
-      results.push(...read.results);
+      // Not as arguments of push: a list may have more entries than a call may have arguments.
+      for (const result of read.results) results.push(result);
       if (performance.now() - turn > longestTurn) {
         await new Promise(setImmediate);
         turn = performance.now();

@@ -201,6 +201,24 @@ describe("a manifest file", () => {
     assert.deepEqual(file.skipped, ['a.yaml:9: Pod default/p of "v1" is skipped: Sluice does not read this kind']);
   });
 
+  it("may hold a list of very many objects", async () => {
+    const items = Array.from({ length: 150_000 }, (_, i) => ({
+      kind: "Pod",
+      apiVersion: "v1",
+      metadata: { name: `p${i}` },
+    }));
+    const file = await manifest(JSON.stringify({ kind: "List", items }));
+    assert.equal(file.skipped.length, 150_000);
+  });
+
+  it("keeps what it held when a bug of ours strikes, and says so", async () => {
+    const file = await manifest(service("a"));
+    file.read = () => Promise.reject(new Error("a bug"));
+    await file.update(bytes(service("b")));
+    assert.deepEqual(inForce(file), ["a:1"]);
+    assert.match(file.problems[0]?.message ?? "", /^sluice failed to read it \(Error: a bug\); report this/);
+  });
+
   it("lets others work while much is parsed", async () => {
     const file = new Manifest("a.yaml");
     const text = Array.from({ length: 3000 }, (_, i) => service(`s${i}`)).join("---\n");
