@@ -66,15 +66,18 @@ export interface ServiceRef {
 }
 
 export interface Upstream {
-  /** `namespace/service/port`, and `/https` behind it where the upstream is spoken to over TLS. */
+  /** `namespace/service/port`, and the protocol behind it where that is not http. */
   readonly key: string;
-  readonly protocol: "http" | "https";
+  readonly protocol: UpstreamProtocol;
   readonly service: ServiceRef;
   /** Without duplicates, ascending by address and port. Empty: 503. */
   readonly endpoints: readonly Endpoint[];
   /** The DNS name of an ExternalName Service, sent as Host and SNI to it; null for all others. */
   readonly externalName: string | null;
 }
+
+/** HTTP/1.1 plain and over TLS; HTTP/2 by prior knowledge and over TLS, which is what gRPC servers speak. */
+export type UpstreamProtocol = "http" | "https" | "grpc" | "grpcs";
 
 export interface Endpoint {
   /** IPv4 or IPv6 address, without brackets. */

@@ -7,6 +7,7 @@ export interface ProxyFailure {
     | "connect-refused"
     | "connect-timeout"
     | "tls"
+    | "refused-stream"
     | "reset"
     | "closed-early"
     | "read-timeout"
@@ -29,6 +30,7 @@ export function statusOf(failure: ProxyFailure): number {
   switch (failure.kind) {
     case "connect-refused":
     case "tls":
+    case "refused-stream":
     case "reset":
     case "closed-early":
     case "bad-response":

@@ -3,40 +3,36 @@
  * that decides what a failure means: another try, a status, or a response cut short. Hot.
  */
 import { chunkHeader, lastChunk } from "../wire/chunked.ts";
-import { pickEndpoint } from "./balance.ts";
+import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
 import type { ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { isReplayable, type RequestExchange } from "./exchange.ts";
-import { type ProxyFailure, statusOf } from "./failure.ts";
+import type { ProxyFailure } from "./failure.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { ResponseRelay } from "./relay.ts";
-import { replyStatus } from "./reply.ts";
 import { tunnel } from "./tunnel.ts";
+import type { UpstreamHalf } from "./upstream-half.ts";
 import type { EndpointPool, LiveUpstream } from "./upstreams.ts";
 import { writeTogether } from "./write.ts";
 
-/** Endpoints tried for one request, as ingress-nginx's proxy-next-upstream-tries. */
-const triesAtMost = 3;
 /**
  * A request that must not be sent twice takes no connection that lay idle longer, in milliseconds: common servers close
  * theirs after five seconds, and the close may cross with the request.
  */
 const freshEnough = 4_000;
 
-export class Forward implements ConnectionOwner {
+export class Forward implements ConnectionOwner, UpstreamHalf {
   readonly #plane: Plane;
   readonly #client: Client;
   readonly #exchange: RequestExchange;
   readonly #route: LiveRoute;
-  readonly #upstream: LiveUpstream;
   readonly #relay: ResponseRelay;
-  readonly #tried: EndpointPool[] = [];
+  readonly #attempts: Attempts;
   readonly #chunked: boolean;
   /** null before the first, between two tries, and once the exchange with the upstream is over. */
   #connection: UpstreamConnection | null = null;
   /** The request head, while it waits for the first part of the body to leave with it. */
   #heldHead = "";
-  #bodyStarted = false;
   #requestDone: boolean;
 
   constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute, upstream: LiveUpstream) {
@@ -44,18 +40,16 @@ export class Forward implements ConnectionOwner {
     this.#client = client;
     this.#exchange = exchange;
     this.#route = route;
-    this.#upstream = upstream;
     this.#relay = new ResponseRelay(plane, client, exchange, route);
+    this.#attempts = new Attempts(plane, client, exchange, route, upstream);
     this.#chunked = exchange.head.framing === "chunked";
     this.#requestDone = exchange.head.framing === "none";
   }
 
-  /** Begins; the client is to give its body once resumeBody() is called. */
   start(): void {
     this.#tryNext();
   }
 
-  /** A part of the request's body; false: wait for resumeBody() before the next. */
   requestBody(part: Buffer): boolean {
     const connection = this.#connection;
     if (connection === null) return true;
@@ -65,7 +59,7 @@ export class Forward implements ConnectionOwner {
       this.#fail(failure("body-too-large", "client", `more than ${limit} bytes`));
       return true;
     }
-    this.#bodyStarted = true;
+    this.#attempts.bodyStarted = true;
     const before = this.#takeHead();
     if (this.#chunked) writeTogether(connection.socket, before + chunkHeader(part.length), part, "\r\n");
     else writeTogether(connection.socket, before, part, "");
@@ -74,7 +68,6 @@ export class Forward implements ConnectionOwner {
     return false;
   }
 
-  /** The request's body is complete; `trailers` are header lines. */
   requestEnd(trailers: string): void {
     this.#requestDone = true;
     const connection = this.#connection;
@@ -84,12 +77,10 @@ export class Forward implements ConnectionOwner {
     this.#awaitResponse(connection);
   }
 
-  /** The client has gone, was too slow, or sent a body that cannot be read. */
   clientFailed(kind: "client-gone" | "client-timeout" | "bad-request-body", detail: string): void {
     this.#fail(failure(kind, "client", detail));
   }
 
-  /** The client takes bytes again. */
   clientDrained(): void {
     const connection = this.#connection;
     if (connection === null || !connection.socket.isPaused()) return;
@@ -145,24 +136,17 @@ export class Forward implements ConnectionOwner {
   }
 
   closed(cause: ProxyFailure): void {
-    if (this.#connection === null) return;
-    if (cause.retry === "unsent") this.#route.series.connectFailure();
-    this.#fail(cause);
+    if (this.#connection !== null) this.#fail(cause);
   }
 
   /** Goes to the next endpoint that this request has not tried, by a kept connection where there is one. */
   #tryNext(): void {
-    const pool = pickEndpoint(this.#upstream, this.#tried);
+    const pool = this.#attempts.next();
     if (pool === null) {
-      this.#fail(failure("no-endpoint", "upstream", this.#upstream.key));
+      this.#fail(failure("no-endpoint", "upstream", this.#route.labels.service));
       return;
     }
-    const exchange = this.#exchange;
-    this.#tried.push(pool);
-    exchange.tries++;
-    exchange.upstreamAddress = exchange.tries > 1 ? `${exchange.upstreamAddress}, ${pool.address}` : pool.address;
-    exchange.upstreamStartedAt = this.#plane.clock();
-    const kept = pool.takeIdle(isReplayable(exchange.head) ? Number.POSITIVE_INFINITY : freshEnough);
+    const kept = pool.takeIdle(isReplayable(this.#exchange.head) ? Number.POSITIVE_INFINITY : freshEnough);
     if (kept === null) {
       this.#connect(pool);
       return;
@@ -218,9 +202,7 @@ export class Forward implements ConnectionOwner {
 
   #endResponse(connection: UpstreamConnection): void {
     this.#connection = null;
-    const exchange = this.#exchange;
-    exchange.upstreamDuration = this.#plane.clock() - exchange.upstreamStartedAt;
-    this.#route.series.upstream(exchange.upstreamDuration / 1000);
+    this.#attempts.answered();
     // Given back before the client is told, whose next, pipelined request may then take this very connection. After an
     // early answer the rest of the request's body has nowhere to go, and the connection no clean end.
     if (this.#requestDone && this.#relay.reusable && connection.socket.writableLength === 0) connection.release();
@@ -242,56 +224,21 @@ export class Forward implements ConnectionOwner {
     const connection = this.#connection;
     this.#connection = null;
     connection?.destroy();
-    if (this.#mayRetry(cause)) {
+    this.#attempts.begun = this.#relay.begun;
+    // A kept connection that the endpoint closed as the request left says nothing about the endpoint.
+    const same = connection !== null && isStale(connection, cause) ? connection.pool : null;
+    if (this.#attempts.mayRepeat(cause) && (same !== null || this.#attempts.hasAnother())) {
       this.#plane.counters.retried();
       this.#relay.restart();
       this.#heldHead = "";
-      // A kept connection that the endpoint closed as the request left says nothing about the endpoint.
-      if (connection !== null && isStale(connection, cause)) {
-        this.#connect(connection.pool);
-        return;
-      }
-      if (this.#exchange.tries < triesAtMost && this.#tried.length < this.#upstream.endpoints.length) {
-        this.#tryNext();
-        return;
-      }
-    }
-    this.#giveUp(cause);
-  }
-
-  #mayRetry(cause: ProxyFailure): boolean {
-    if (this.#relay.begun || this.#bodyStarted) return false;
-    switch (cause.retry) {
-      case "never":
-        return false;
-      case "unsent":
-        return true;
-      case "idempotent":
-        return isReplayable(this.#exchange.head);
-    }
-  }
-
-  #giveUp(cause: ProxyFailure): void {
-    const exchange = this.#exchange;
-    const status = statusOf(cause);
-    if (exchange.upstreamStartedAt > 0) exchange.upstreamDuration = this.#plane.clock() - exchange.upstreamStartedAt;
-    this.#plane.failed(exchange, cause);
-    if (this.#relay.begun || cause.kind === "client-gone") {
-      if (cause.kind === "client-gone") exchange.status = status;
-      this.#client.abort();
+      if (same === null) this.#tryNext();
+      else this.#connect(same);
       return;
     }
-    // nginx logs what it answered in the upstream's place as the upstream's status too.
-    if (cause.side === "upstream" && exchange.tries > 0) exchange.upstreamStatus = status;
-    replyStatus(this.#plane, this.#client, exchange, status);
+    this.#attempts.giveUp(cause);
   }
 }
 
 function isStale(connection: UpstreamConnection, cause: ProxyFailure): boolean {
   return connection.reused && (cause.kind === "reset" || cause.kind === "closed-early");
-}
-
-function failure(kind: ProxyFailure["kind"], side: ProxyFailure["side"], detail: string): ProxyFailure {
-  const repeatable = kind === "closed-early" || kind === "read-timeout";
-  return { kind, side, retry: repeatable ? "idempotent" : "never", detail };
 }

@@ -8,11 +8,13 @@ import { clientBehindProxy, isRequestId } from "../wire/forwarded.ts";
 import type { Client } from "./client.ts";
 import type { RequestExchange } from "./exchange.ts";
 import { Forward } from "./forward.ts";
+import { Http2Forward } from "./http2-forward.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { reply, replyStatus } from "./reply.ts";
+import type { UpstreamHalf } from "./upstream-half.ts";
 
 /** Returns the upstream half, which wants the request's body; null when the request has been answered. */
-export function handle(plane: Plane, client: Client, exchange: RequestExchange): Forward | null {
+export function handle(plane: Plane, client: Client, exchange: RequestExchange): UpstreamHalf | null {
   const { head } = exchange;
   const host = head.authority === "" ? "" : normaliseHost(head.authority);
   const target = normaliseTarget(head.pathAndQuery);
@@ -41,7 +43,9 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
     replyStatus(plane, client, exchange, route.route.backend.kind === "notFound" ? 404 : 503);
     return null;
   }
-  return new Forward(plane, client, exchange, route, route.upstream);
+  const { protocol } = route.upstream;
+  const Half = protocol === "grpc" || protocol === "grpcs" ? Http2Forward : Forward;
+  return new Half(plane, client, exchange, route, route.upstream);
 }
 
 /** Who asks: the peer itself, or whom a trusted proxy names. Nobody else's word counts. */

@@ -62,6 +62,8 @@ export interface Plane {
   dateLine(): string;
   /** The head that goes upstream, from the request line through the empty line. */
   requestHead(exchange: RequestExchange): string;
+  /** The end-to-end header lines that go upstream, ours included; without Host and framing. */
+  forwardedLines(exchange: RequestExchange): string;
   /** A 32-digit hex number that no other request has. */
   newRequestId(): string;
   /** True when the address is in --trusted-proxies. */

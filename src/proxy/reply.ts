@@ -19,6 +19,10 @@ export function replyStatus(plane: Plane, client: Client, exchange: RequestExcha
 }
 
 export function reply(plane: Plane, client: Client, exchange: RequestExchange, answer: Reply): void {
+  if (answer.status >= 400 && exchange.header("content-type")?.startsWith("application/grpc") === true) {
+    replyInGrpc(plane, client, exchange, answer.status);
+    return;
+  }
   const { status } = answer;
   const text = answer.body ?? errorPage(status);
   const body = Buffer.from(text, "utf8");
@@ -42,4 +46,36 @@ export function reply(plane: Plane, client: Client, exchange: RequestExchange, a
     client.write(body);
   }
   client.end("");
+}
+
+/** A failure as gRPC clients understand it: HTTP 200 without a body, and the status in the header fields (trailers-only). */
+function replyInGrpc(plane: Plane, client: Client, exchange: RequestExchange, status: number): void {
+  const lines =
+    `${plane.serverLine}${plane.dateLine()}content-type: application/grpc\r\n` +
+    `grpc-status: ${grpcStatus(status)}\r\ngrpc-message: ${status} ${reasonPhrase(status)}\r\n`;
+  // What happened is what the access log and the metrics tell; the 200 is a formality.
+  exchange.status = status;
+  client.respond(200, reasonPhrase(200), lines, exchange.peer.http2 ? -1 : 0, exchange.peer.http2);
+  client.end("");
+}
+
+/** As gRPC's own mapping of HTTP statuses (grpc/doc/http-grpc-status-mapping.md). */
+function grpcStatus(status: number): number {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
 }

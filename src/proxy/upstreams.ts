@@ -5,6 +5,7 @@
 import type { Endpoint, Upstream } from "../model/snapshot.ts";
 import type { Balanced } from "./balance.ts";
 import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
+import { Http2Sessions } from "./http2-sessions.ts";
 import type { TimingWheel } from "./wheel.ts";
 
 /** What pools count, for the metrics. */
@@ -31,6 +32,7 @@ export const defaultPoolLimits: PoolLimits = { idle: 320, idleTimeout: 60_000, r
 /** An upstream as the worker uses it: the object stays the same while its endpoints change. */
 export interface LiveUpstream extends Balanced {
   readonly key: string;
+  protocol: Upstream["protocol"];
   endpoints: readonly EndpointPool[];
 }
 
@@ -45,6 +47,7 @@ export class EndpointPool {
   readonly limits: PoolLimits;
   readonly wheel: TimingWheel;
   readonly counters: PoolCounters;
+  readonly http2 = new Http2Sessions(this);
   /** TLS session of the last connection, so that the next handshake is short. */
   session: Buffer | null = null;
   /** Last used last; taken from the end, so that the rest can grow old and close. */
@@ -109,6 +112,7 @@ export class EndpointPool {
   retire(): void {
     this.#retired = true;
     for (const connection of [...this.#idle]) connection.destroy();
+    this.http2.close();
   }
 }
 
@@ -131,7 +135,7 @@ export class Upstreams {
   get(key: string): LiveUpstream {
     let upstream = this.#live.get(key);
     if (upstream === undefined) {
-      upstream = { key, endpoints: [], cursor: 0 };
+      upstream = { key, protocol: "http", endpoints: [], cursor: 0 };
       this.#live.set(key, upstream);
     }
     return upstream;
@@ -144,6 +148,7 @@ export class Upstreams {
     const pools = upstream.endpoints.map((endpoint) => this.#use(upstream, endpoint));
     // A rollout replaces endpoints one by one: going on at the same place keeps the new one from being hit first by all.
     live.endpoints = pools;
+    live.protocol = upstream.protocol;
     this.#source.set(upstream.key, upstream);
     if (before !== undefined) this.#leave(before);
   }
@@ -168,7 +173,7 @@ export class Upstreams {
     if (pool === undefined) {
       pool = new EndpointPool(
         endpoint,
-        upstream.protocol === "https",
+        overTls(upstream.protocol),
         upstream.externalName,
         this.#limits,
         this.#wheel,
@@ -197,5 +202,10 @@ export class Upstreams {
 
 /** Two Services in front of one endpoint share its connections; TLS to different server names does not. */
 function poolKey(upstream: Upstream, endpoint: Endpoint): string {
-  return `${upstream.protocol} ${upstream.protocol === "https" ? (upstream.externalName ?? "") : ""} ${endpoint.address} ${endpoint.port}`;
+  const { protocol, externalName } = upstream;
+  return `${protocol} ${overTls(protocol) ? (externalName ?? "") : ""} ${endpoint.address} ${endpoint.port}`;
+}
+
+function overTls(protocol: Upstream["protocol"]): boolean {
+  return protocol === "https" || protocol === "grpcs";
 }

@@ -7,10 +7,11 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Client } from "../proxy/client.ts";
 import { RequestExchange } from "../proxy/exchange.ts";
-import type { Forward } from "../proxy/forward.ts";
 import { handle } from "../proxy/handle.ts";
 import { replyStatus } from "../proxy/reply.ts";
+import type { UpstreamHalf } from "../proxy/upstream-half.ts";
 import { Deadline } from "../proxy/wheel.ts";
+import { fieldMap, fieldsOf, linesOf } from "../wire/http2-fields.ts";
 import { writeHttp1Head } from "../wire/http2-head.ts";
 import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
 import { readTrailers } from "../wire/trailers.ts";
@@ -25,7 +26,7 @@ export class Http2Exchange implements Client {
   readonly #deadline: Deadline;
   #head: RequestHead;
   #exchange: RequestExchange | null = null;
-  #forward: Forward | null = null;
+  #forward: UpstreamHalf | null = null;
   #webSocket = false;
   #bodyEnded = false;
   #bodyFlows = false;
@@ -205,37 +206,6 @@ export class Http2Exchange implements Client {
 /** "Name: value\r\n" lines as the flat list of names and values that node:http2 takes. */
 function headersOf(status: number, lines: string): string[] {
   return [":status", String(status), ...fieldsOf(lines)];
-}
-
-function fieldsOf(lines: string): string[] {
-  const fields: string[] = [];
-  for (let at = 0; at < lines.length; ) {
-    const end = lines.indexOf("\r\n", at);
-    const colon = lines.indexOf(": ", at);
-    fields.push(lines.slice(at, colon).toLowerCase(), lines.slice(colon + 2, end));
-    at = end + 2;
-  }
-  return fields;
-}
-
-/** For the calls of node:http2 that take no list. */
-function fieldMap(lines: string): Record<string, string[]> {
-  const fields: Record<string, string[]> = {};
-  const list = fieldsOf(lines);
-  for (let at = 0; at + 1 < list.length; at += 2) {
-    const name = list[at] ?? "";
-    // Never an inherited property: a name may be "__proto__".
-    const values = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    if (values !== undefined) values.push(list[at + 1] ?? "");
-    else Object.defineProperty(fields, name, { value: [list[at + 1] ?? ""], enumerable: true });
-  }
-  return fields;
-}
-
-function linesOf(raw: readonly string[]): string {
-  let lines = "";
-  for (let at = 0; at + 1 < raw.length; at += 2) lines += `${raw[at]}: ${raw[at + 1]}\r\n`;
-  return lines;
 }
 
 function withoutLine(lines: string, name: string): string {

@@ -86,7 +86,16 @@ export class Http2Connection implements ClientConnection {
     this.#streams++;
     this.#deadline.disarm();
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    new Http2Exchange(this, stream, this.#heads.pop() ?? new RequestHead()).begin(rawHeaders, ended);
+    try {
+      new Http2Exchange(this, stream, this.#heads.pop() ?? new RequestHead()).begin(rawHeaders, ended);
+    } catch (error) {
+      // A bug of ours is to end this worker. Thrown from in here, inside node:http2, it would end the whole process: an
+      // assertion of Node's own fails when the next frame finds the stream half made (seen in Node 26.10).
+      this.#session.destroy();
+      setImmediate(() => {
+        throw error;
+      });
+    }
   }
 
   #closed(): void {

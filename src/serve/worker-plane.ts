@@ -88,15 +88,14 @@ export class WorkerPlane implements Plane {
     if (head.framing === "chunked") framing = "Transfer-Encoding: chunked\r\n";
     else if (head.framing === "length") framing = `Content-Length: ${head.contentLength}\r\n`;
     else if (head.upgrade !== "") framing = upgradeLines;
-    const told = clientHeaders(exchange.clientAddress, exchange.forwardedProto, exchange.forwardedPort);
-    const forwarded = forwardedHeaders(
-      told,
-      exchange.requestId,
-      exchange.forwardedHost,
-      exchange.head.value("x-forwarded-for"),
-    );
     // An HTTP/1.0 request may have no host; the upstream, spoken to in 1.1, needs the field even so (RFC 9112, 3.2).
-    return `${head.method} ${exchange.upstreamTarget} HTTP/1.1\r\nHost: ${head.authority}\r\n${forwarded}${head.forwarded}${framing}\r\n`;
+    return `${head.method} ${exchange.upstreamTarget} HTTP/1.1\r\nHost: ${head.authority}\r\n${this.forwardedLines(exchange)}${framing}\r\n`;
+  }
+
+  forwardedLines(exchange: RequestExchange): string {
+    const { head, clientAddress, forwardedProto, forwardedPort, requestId, forwardedHost } = exchange;
+    const told = clientHeaders(clientAddress, forwardedProto, forwardedPort);
+    return forwardedHeaders(told, requestId, forwardedHost, head.value("x-forwarded-for")) + head.forwarded;
   }
 
   newRequestId(): string {

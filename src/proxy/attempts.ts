@@ -1,0 +1,87 @@
+/**
+ * The tries of one request: which endpoint is next, whether a failure allows another, and what a client is told when there
+ * is none. The same for every protocol that upstreams speak.
+ */
+import { pickEndpoint } from "./balance.ts";
+import type { Client } from "./client.ts";
+import { isReplayable, type RequestExchange } from "./exchange.ts";
+import { type ProxyFailure, statusOf } from "./failure.ts";
+import type { LiveRoute, Plane } from "./plane.ts";
+import { replyStatus } from "./reply.ts";
+import type { EndpointPool, LiveUpstream } from "./upstreams.ts";
+
+/** Endpoints tried for one request, as ingress-nginx's proxy-next-upstream-tries. */
+const triesAtMost = 3;
+
+export class Attempts {
+  /** A part of the request's body has been given to an upstream: none of it is ever sent twice. */
+  bodyStarted = false;
+  /** The client has been given the head of a final response: no other can follow. */
+  begun = false;
+  readonly #plane: Plane;
+  readonly #client: Client;
+  readonly #exchange: RequestExchange;
+  readonly #route: LiveRoute;
+  readonly #upstream: LiveUpstream;
+  readonly #tried: EndpointPool[] = [];
+
+  constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute, upstream: LiveUpstream) {
+    this.#plane = plane;
+    this.#client = client;
+    this.#exchange = exchange;
+    this.#route = route;
+    this.#upstream = upstream;
+  }
+
+  /** An endpoint that this request has not tried, noted as its next try; null when there is none. Hot. */
+  next(): EndpointPool | null {
+    const pool = pickEndpoint(this.#upstream, this.#tried);
+    if (pool === null) return null;
+    const exchange = this.#exchange;
+    this.#tried.push(pool);
+    exchange.tries++;
+    exchange.upstreamAddress = exchange.tries > 1 ? `${exchange.upstreamAddress}, ${pool.address}` : pool.address;
+    exchange.upstreamStartedAt = this.#plane.clock();
+    return pool;
+  }
+
+  /** Whether the request may be sent again after this failure, be it to the same endpoint. */
+  mayRepeat(cause: ProxyFailure): boolean {
+    if (cause.retry === "unsent") this.#route.series.connectFailure();
+    if (this.begun || this.bodyStarted || cause.retry === "never") return false;
+    return cause.retry === "unsent" || isReplayable(this.#exchange.head);
+  }
+
+  hasAnother(): boolean {
+    return this.#exchange.tries < triesAtMost && this.#tried.length < this.#upstream.endpoints.length;
+  }
+
+  /** The upstream's answer is complete. */
+  answered(): void {
+    const exchange = this.#exchange;
+    exchange.upstreamDuration = this.#plane.clock() - exchange.upstreamStartedAt;
+    this.#route.series.upstream(exchange.upstreamDuration / 1000);
+  }
+
+  /** No further try: the client gets a status, or a response cut short. */
+  giveUp(cause: ProxyFailure): void {
+    const exchange = this.#exchange;
+    const status = statusOf(cause);
+    if (exchange.upstreamStartedAt > 0) exchange.upstreamDuration = this.#plane.clock() - exchange.upstreamStartedAt;
+    this.#plane.failed(exchange, cause);
+    if (this.begun || cause.kind === "client-gone") {
+      if (cause.kind === "client-gone") exchange.status = status;
+      this.#client.abort();
+      return;
+    }
+    // nginx logs what it answered in the upstream's place as the upstream's status too.
+    if (cause.side === "upstream" && exchange.tries > 0) exchange.upstreamStatus = status;
+    replyStatus(this.#plane, this.#client, exchange, status);
+  }
+}
+
+/** A failure of an exchange under way, as opposed to one of connecting (connection.ts). */
+export function failure(kind: ProxyFailure["kind"], side: ProxyFailure["side"], detail: string): ProxyFailure {
+  const repeatable = kind === "closed-early" || kind === "read-timeout";
+  return { kind, side, retry: repeatable ? "idempotent" : "never", detail };
+}
