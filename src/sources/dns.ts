@@ -270,9 +270,11 @@ const systemTimers: Timers = {
   },
 };
 
-function systemResolver(): NameResolver {
+/** Asks the servers of resolv.conf, or these (`address` or `address:port`). */
+export function systemResolver(servers?: readonly string[]): NameResolver {
   // Off the hot path there is time; but a dead first server must not delay a new name for half a minute.
   const resolver = new Resolver({ timeout: 2000, tries: 2 });
+  if (servers !== undefined) resolver.setServers(servers);
   return {
     resolve4: (name, options) => resolver.resolve4(name, options),
     resolve6: (name, options) => resolver.resolve6(name, options),

@@ -309,6 +309,123 @@ describe("readObject", () => {
   });
 });
 
+/** One valid object of each kind, with every field that is read. */
+const valid: readonly Raw[] = [
+  {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "Ingress",
+    metadata: { name: "a", namespace: "b", labels: { c: "d" }, annotations: { e: "f" }, uid: "1", generation: 1 },
+    spec: {
+      ingressClassName: "g",
+      defaultBackend: { resource: { apiGroup: "h.i", kind: "J", name: "k" } },
+      rules: [
+        {
+          host: "*.l.example",
+          http: {
+            paths: [{ path: "/m", pathType: "Prefix", backend: { service: { name: "n", port: { number: 80 } } } }],
+          },
+        },
+      ],
+      tls: [{ hosts: ["o.example"], secretName: "p" }],
+    },
+  },
+  {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "a" },
+    spec: {
+      type: "ClusterIP",
+      clusterIP: "10.0.0.1",
+      selector: { a: "b" },
+      ports: [{ name: "c", port: 1, protocol: "TCP", targetPort: "d", appProtocol: "e.f/g" }],
+    },
+  },
+  { apiVersion: "v1", kind: "Service", metadata: { name: "a" }, spec: { type: "ExternalName", externalName: "b.c" } },
+  {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name: "a", labels: { "kubernetes.io/service-name": "b" } },
+    addressType: "IPv6",
+    ports: [{ name: "c", port: 1, protocol: "TCP" }],
+    endpoints: [{ addresses: ["2001:db8::1"], conditions: { ready: true, serving: true, terminating: false } }],
+  },
+  {
+    apiVersion: "v1",
+    kind: "Endpoints",
+    metadata: { name: "a" },
+    subsets: [{ addresses: [{ ip: "10.0.0.1" }], notReadyAddresses: [{ ip: "10.0.0.2" }], ports: [{ port: 1 }] }],
+  },
+  {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "a" },
+    type: "kubernetes.io/tls",
+    data: { "tls.crt": "YQ==", "tls.key": "Yg==" },
+    stringData: { c: "d" },
+  },
+  { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { b: "c" } },
+  { apiVersion: "networking.k8s.io/v1", kind: "IngressClass", metadata: { name: "a" }, spec: { controller: "b.c/d" } },
+  { apiVersion: "v1", kind: "Namespace", metadata: { name: "a", creationTimestamp: "2026-01-31T12:00:00.5+01:00" } },
+];
+
+/** The paths of all values within a value, itself included. */
+function pathsIn(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
+  const below = typeof value === "object" && value !== null ? Object.entries(value) : [];
+  return [path, ...below.flatMap(([key, entry]) => pathsIn(entry, [...path, key]))];
+}
+
+function replaced(value: unknown, path: readonly string[], by: unknown): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return by;
+  if (Array.isArray(value)) return value.map((entry, i) => (String(i) === key ? replaced(entry, rest, by) : entry));
+  const object = value as Raw;
+  return { ...object, [key]: replaced(object[key], rest, by) };
+}
+
+describe("a valid object", () => {
+  const hostile: readonly unknown[] = [
+    null,
+    undefined,
+    true,
+    -1,
+    0,
+    65_536,
+    1.5,
+    1e300,
+    Number.NaN,
+    "",
+    " ",
+    "A b",
+    "x".repeat(300_000),
+    "\ud800\u0000\n\u202e",
+    [],
+    [null],
+    [[]],
+    Array(2000).fill({}),
+    {},
+    { __proto__: null, a: 1 },
+    JSON.parse('{"__proto__": {"a": 1}, "constructor": 5}'),
+  ];
+
+  for (const object of valid) {
+    it(`of kind ${String(object.kind)} is accepted, and with any one value replaced is judged without an error of ours`, () => {
+      assert.ok("object" in readObject(object), JSON.stringify(readObject(object)));
+      for (const path of pathsIn(object)) {
+        for (const value of hostile) {
+          const result = readObject(replaced(object, path, value), { file: "a.yaml", line: 1 });
+          if (!("problems" in result)) continue;
+          assert.ok(result.problems.length > 0);
+          for (const problem of result.problems) {
+            const line = formatProblem(problem);
+            assert.ok(line.length < 1500, line.slice(0, 300));
+            assert.match(line, /^[^\n\r\u202e]*; [^\n\r]*$/, "ends with what to do");
+          }
+        }
+      }
+    });
+  }
+});
+
 describe("expandLists", () => {
   it("flattens lists, also in lists, and says which entry an object came from", () => {
     const raw = { apiVersion: "v1", kind: "List", items: [1, { kind: "List", items: [2, 3] }, { kind: "List" }, 4] };
