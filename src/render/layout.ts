@@ -10,6 +10,7 @@ import { pieces } from "./arguments.ts";
 import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "./configuration.ts";
 import { ours } from "./names.ts";
 import type { RenderSettings } from "./nginx.ts";
+import { commonPage, pageDirectives, pageStatuses } from "./pages.ts";
 import { type Piece, quote } from "./quote.ts";
 
 /** Template texts by file name: the files of templates/. */
@@ -60,6 +61,7 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
       return cidr === null ? [] : [plain(cidr)];
     }),
     pages: pageStatuses.map((status) => ({ status: plain(String(status)), page: { plain: ours(errorPage(status)) } })),
+    page: { path: plain(commonPage), directives: pageDirectives.map((directive) => viewDirective(directive, 3)) },
     certificate: certificate === null ? null : viewCertificate(certificate),
     hashSize: plain(String(hashSize(servers.length))),
     maps: maps.map(viewMap),
@@ -67,11 +69,6 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     servers: servers.map(viewServer),
   };
 }
-
-/** Every status that nginx answers by itself with the configuration that we write. */
-const pageStatuses = [
-  301, 302, 303, 307, 308, 400, 403, 404, 405, 408, 411, 413, 414, 416, 500, 501, 502, 503, 504, 505,
-];
 
 function viewListen({ bindAddress, httpPort, httpsPort }: RenderSettings) {
   const v6 = bindAddress.includes(":");

@@ -6,9 +6,10 @@
 import type { NginxMap } from "../features/feature.ts";
 import { compareRegexSources, toBytes } from "../model/path.ts";
 import type { Backend, Host, Route } from "../model/snapshot.ts";
-import { compileRegex } from "../router/regex.ts";
 import { parsePattern } from "../router/regex-syntax.ts";
+import { compileTable } from "../router/table.ts";
 import type { LocationBlock, Note } from "./configuration.ts";
+import { withPages } from "./pages.ts";
 import { toPcre } from "./pcre.ts";
 import { refuseArgument } from "./quote.ts";
 import { type RouteContext, writeBackend, writeRoute } from "./routes.ts";
@@ -26,21 +27,13 @@ export function writeLocations(host: Host | null, otherwise: Backend, context: R
   return new HostLocations(host, otherwise, context).write();
 }
 
-interface RegexRoute {
-  readonly route: Route;
-  readonly source: string;
-  /** As nginx reads it; null: it cannot be written. */
-  readonly pcre: string | null;
-  readonly test: (path: string) => boolean;
-}
-
 class HostLocations {
   readonly #host: Host | null;
   readonly #otherwise: Backend;
   readonly #context: RouteContext;
   readonly #exact = new Map<string, Route>();
   readonly #prefixes = new Map<string, Route>();
-  readonly #regexes: RegexRoute[] = [];
+  readonly #regexes: { readonly route: Route; readonly source: string; readonly pcre: string }[] = [];
   readonly #locations: LocationBlock[] = [];
   readonly #maps: NginxMap[] = [];
   readonly #missing: Note[] = [];
@@ -58,21 +51,20 @@ class HostLocations {
 
   write(): Locations {
     for (const [path, route] of this.#exact) {
-      this.#add(route, ["=", path], null);
+      this.#addExact(path, route);
     }
+    this.#addSlashless();
     for (const { route, pcre } of this.#regexes) {
-      if (pcre !== null) {
-        this.#add(route, ["~*", `^${pcre}`], pcre);
-      }
+      this.#add(route, ["~*", `^${pcre}`]);
     }
     for (const [path, route] of this.#prefixes) {
       if (path !== "/") {
-        this.#addPrefix(path, route);
+        this.#add(route, [`${path}/`]);
       }
     }
-    this.#addRoot();
+    this.#add(this.#prefixes.get("/") ?? this.#host?.defaultRoute ?? null, ["/"]);
     return {
-      locations: this.#locations,
+      locations: withPages(this.#locations),
       maps: this.#maps,
       missing: this.#missing,
       inexact: [...this.#inexact.values()],
@@ -92,55 +84,56 @@ class HostLocations {
 
   /** The first route of a path keeps it, as in the router. */
   #sortPath(routes: Map<string, Route>, path: string, route: Route): void {
-    const refused = path.startsWith("/") ? refuseArgument(path) : "does not begin with a slash";
+    const refused = refusePath(path);
     if (refused !== null) {
-      this.#missing.push(this.#note(route, `left out, for the path ${refused}`));
+      this.#leaveOut(route, `the path ${refused}`);
     } else if (!routes.has(path)) {
       routes.set(path, route);
     }
   }
 
   #sortRegex(route: Route, source: string): void {
-    const parsed = parsePattern(source);
-    const regex = compileRegex(source);
-    if ("refused" in parsed || "refused" in regex) {
-      // The router leaves it out as well, and translation has told the user.
-      return;
-    }
-    const pcre = toPcre(parsed.pattern);
-    const refused = refuseArgument(pcre);
+    const pcre = writeRegex(source);
+    const refused = pcre === null ? null : refuseArgument(pcre);
     if (refused !== null) {
-      this.#missing.push(this.#note(route, `left out, for the regular expression ${refused}`));
+      this.#leaveOut(route, `the regular expression ${refused}`);
+    } else if (pcre !== null) {
+      this.#regexes.push({ route, source, pcre });
     }
-    this.#regexes.push({ route, source, pcre: refused === null ? pcre : null, test: regex.test });
   }
 
   /**
-   * nginx would answer the path without its slash with a redirect to the one with it, before it looks at any regular
+   * nginx answers a path whose location has a slash behind it with a redirect there, before it looks at any regular
    * expression; an exact location prevents that, and holds whatever the router chooses for this one path.
    */
-  #addPrefix(path: string, route: Route): void {
-    if (!this.#exact.has(path)) {
-      const bytes = toBytes(path);
-      const first = this.#regexes.find((regex) => regex.test(bytes));
-      this.#add(first?.route ?? route, ["=", path], first?.pcre ?? null);
+  #addSlashless(): void {
+    const paths = [...this.#prefixes.keys(), ...[...this.#exact.keys()].filter((path) => path.endsWith("/"))]
+      .map((path) => path.replace(/\/$/, ""))
+      .filter((path) => path !== "" && !this.#exact.has(path));
+    if (paths.length === 0 || this.#host === null) {
+      return;
     }
-    this.#add(route, [`${path}/`], null);
+    const table = compileTable({ hosts: [this.#host] }, (route) => route).host(this.#host.name);
+    for (const path of new Set(paths)) {
+      this.#addExact(path, table?.lookup(toBytes(path)) ?? null);
+    }
   }
 
-  #addRoot(): void {
-    const route = this.#prefixes.get("/") ?? this.#host?.defaultRoute ?? null;
+  #addExact(path: string, route: Route | null): void {
+    this.#add(route, ["=", path]);
+  }
+
+  /** null: the answer to what no route matches. */
+  #add(route: Route | null, match: LocationBlock["match"]): void {
     if (route === null) {
-      this.#locations.push({ match: ["/"], comments: [], directives: writeBackend(this.#otherwise, this.#context) });
-    } else {
-      this.#add(route, ["/"], null);
+      this.#locations.push({ match, comments: [], directives: writeBackend(this.#otherwise, this.#context) });
+      return;
     }
-  }
-
-  #add(route: Route, match: LocationBlock["match"], regex: string | null): void {
+    const regex = route.path.kind === "regex" ? writeRegex(route.path.source) : null;
     const hostHasTls = this.#host?.tls ?? false;
     const { directives, maps, inexact } = writeRoute(route, { hostHasTls, regex }, this.#context);
-    const comments = [`Ingress ${route.ingress}, path ${JSON.stringify(route.declaredPath)}`, ...inexact];
+    const closed = route.closed === null ? [] : [`closed: ${route.closed}`];
+    const comments = [`Ingress ${route.ingress}, path ${JSON.stringify(route.declaredPath)}`, ...closed, ...inexact];
     this.#locations.push({ match, comments, directives });
     this.#maps.push(...maps);
     for (const reason of inexact) {
@@ -149,7 +142,29 @@ class HostLocations {
     }
   }
 
+  #leaveOut(route: Route, why: string): void {
+    this.#missing.push(this.#note(route, `left out, for ${why}`));
+  }
+
   #note(route: Route, reason: string): Note {
     return { ingress: route.ingress, place: `${this.#host?.name ?? ""}${route.declaredPath}`, reason };
   }
+}
+
+/** null: the router refuses it as well, and translation has told the user. */
+function writeRegex(source: string): string | null {
+  const parsed = parsePattern(source);
+  return "refused" in parsed ? null : toPcre(parsed.pattern);
+}
+
+/** Why there can be no location of that name. */
+function refusePath(path: string): string | null {
+  if (!path.startsWith("/")) {
+    return "does not begin with a slash";
+  }
+  if (/\/\/|\/\.\.?(?:\/|$)/.test(path)) {
+    // The path of a request is matched without these, and locations of ours rely on that.
+    return "has an empty or dot segment, which no request has";
+  }
+  return refuseArgument(path);
 }

@@ -24,18 +24,19 @@ export function writeRoute(
   location: { readonly hostHasTls: boolean; readonly regex: string | null },
   context: RouteContext,
 ): RouteText {
-  if (route.closed !== null) {
-    return { directives: [unavailable], maps: [], inexact: [`closed: ${route.closed}`] };
-  }
   const { declaredPath } = route;
   const policy = renderPolicy(route.policy, { ...location, declaredPath, schemeVariable: "$sluice_proto" });
-  const directives = [...hostOf(route.backend, context), ...policy.directives, ...writeBackend(route.backend, context)];
+  const directives =
+    route.closed === null
+      ? [...hostOf(route.backend, context), ...policy.directives, ...writeBackend(route.backend, context)]
+      : [...policy.directives.filter(({ name }) => name === "add_header"), unavailable];
   const refused = directives.map(refuseDirective).find((reason) => reason !== null) ?? null;
   if (refused !== null) {
     // Without the directive a guard could be missing.
     return { directives: [unavailable], maps: [], inexact: [`closed, for an argument ${refused}`] };
   }
-  return { directives, maps: policy.maps, inexact: policy.inexpressible.map(({ reason }) => reason) };
+  const inexact = route.closed === null ? policy.inexpressible.map(({ reason }) => reason) : [];
+  return { directives, maps: policy.maps, inexact };
 }
 
 /** The directives that answer with a backend. */
@@ -70,6 +71,10 @@ function answer(status: 404 | 503): Directive {
   return { name: "try_files", args: ["/sluice/none", `=${status}`] };
 }
 
-function pass({ key, protocol }: Upstream): readonly Directive[] {
-  return [{ name: "proxy_pass", args: [`${protocol}://${upstreamName(key)}`] }];
+function pass({ key, protocol, externalName }: Upstream): readonly Directive[] {
+  const directives: Directive[] = [];
+  if (protocol === "https" && externalName !== null) {
+    directives.push({ name: "proxy_ssl_server_name", args: ["on"] }, { name: "proxy_ssl_name", args: [externalName] });
+  }
+  return [...directives, { name: "proxy_pass", args: [`${protocol}://${upstreamName(key)}`] }];
 }

@@ -64,7 +64,7 @@ export interface SentRequest {
   /** TLS server name; "" for none. */
   readonly serverName: string;
   readonly headers: HeaderList;
-  /** Sent with Content-Length; null: no body. */
+  /** Sent with Content-Length; null: no body. Written as `body`, or as `bodyBytes` for a long one. */
   readonly body: string | null;
   /** Sent chunked, each as one chunk. */
   readonly chunks: readonly string[] | null;
@@ -234,7 +234,7 @@ function readSend(fields: Fields): SentRequest {
     host: fields.has("host") ? fields.text("host") : authority,
     serverName: fields.text("serverName") ?? authority.replace(/:\d+$/, ""),
     headers: readHeaderList(fields, "headers"),
-    body: fields.text("body"),
+    body: readBody(fields),
     chunks: fields.has("chunks") ? fields.list("chunks", asText) : null,
     trailers: readHeaderList(fields, "trailers"),
     waitForContinue: fields.flag("waitForContinue"),
@@ -256,7 +256,7 @@ function readReply(value: unknown, place: string, upstream: string | null): Upst
   const reply = {
     status: fields.number("status") ?? 200,
     headers: fields.has("headers") ? readHeaderList(fields, "headers") : usualHeaders,
-    body: fields.text("body") ?? `${upstream ?? "nobody"}\n`,
+    body: readBody(fields) ?? `${upstream ?? "nobody"}\n`,
     chunks: fields.has("chunks") ? fields.list("chunks", asText) : null,
     trailers: readHeaderList(fields, "trailers"),
     interim: fields.list("interim", (item, at) => {
@@ -297,7 +297,7 @@ function readAnswer(value: unknown, place: string, reply: UpstreamReply | null, 
   const answer = {
     status,
     headers: readHeaderMap(fields, "headers"),
-    body: fields.text("body") ?? (reply === null ? null : passedBody(reply, status, method)),
+    body: fields.text("body") ?? (reply?.status === status ? passedBody(reply, method) : null),
     trailers: readHeaderMap(fields, "trailers"),
     interim: fields.list("interim", (item) => Number(item)),
     certificate: fields.text("certificate"),
@@ -308,12 +308,21 @@ function readAnswer(value: unknown, place: string, reply: UpstreamReply | null, 
 }
 
 /** The body that arrives when the reply passes as it is; null where the reply is raw. */
-function passedBody(reply: UpstreamReply, status: number, method: string): string | null {
+function passedBody(reply: UpstreamReply, method: string): string | null {
+  const { status } = reply;
   if (method === "HEAD" || status === 101 || status === 204 || status === 304) {
     return "";
   }
   return reply.raw === null ? (reply.chunks?.join("") ?? reply.body) : null;
 }
+
+/** `body`, or `bodyBytes` for a long one of that many bytes. */
+function readBody(fields: Fields): string | null {
+  const bytes = fields.number("bodyBytes");
+  return bytes === null ? fields.text("body") : longText.repeat(Math.ceil(bytes / longText.length)).slice(0, bytes);
+}
+
+const longText = Array.from({ length: 1000 }, (_, line) => `line ${line}\n`).join("");
 
 /** A list of "Name: value". */
 function readHeaderList(fields: Fields, name: string): HeaderList {

@@ -111,5 +111,5 @@ function difference(field: string, a: string | null, b: string | null): readonly
 }
 
 function show(value: string | null): string {
-  return value === null ? "(absent)" : value.length > 300 ? `${value.slice(0, 300)}…` : value;
+  return value === null ? "(absent)" : value.length > 200 ? `${value.slice(0, 200)}…` : value;
 }

@@ -87,7 +87,7 @@ interface Client {
 }
 
 /** A test that waits longer is stuck. */
-const patience = 10_000;
+const patience = 5_000;
 
 async function openClient(send: SentRequest, port: number): Promise<Client> {
   if (send.scheme === "http") {
