@@ -3,13 +3,14 @@
  * what a file means is decided by files/manifest.ts, which paths there are by files/scan.ts. It reads shortly after the
  * last sign of writing, so that files are seen whole, and looks at everything now and then in case no sign came.
  */
-import { resolve } from "node:path";
+import { join, resolve, sep } from "node:path";
 import type { Readable } from "node:stream";
 import type { Problem } from "../model/problem.ts";
+import { sameValue } from "./equality.ts";
 import { type Reading, readFiles, readInput } from "./files/content.ts";
 import { Manifest } from "./files/manifest.ts";
 import { mergeManifests } from "./files/merge.ts";
-import { scan } from "./files/scan.ts";
+import { type Scan, scan } from "./files/scan.ts";
 import { DirectoryWatch } from "./files/watch.ts";
 import type { Source } from "./source.ts";
 import type { ObjectStore } from "./store.ts";
@@ -57,6 +58,8 @@ interface Known {
 interface Survey {
   readonly stale: readonly string[];
   readonly gone: readonly string[];
+  /** Of paths that cannot be read at all. */
+  readonly problems: readonly Problem[];
   readonly unsigned: boolean;
 }
 
@@ -130,20 +133,26 @@ export class FileSource implements Source {
   async #look(first: boolean): Promise<void> {
     if (this.#stopped) return;
     const touched = this.#touched;
-    const { stale, gone, unsigned } = await this.#survey(touched);
-    const readings = first || !unsigned ? await readFiles(stale) : [];
+    const survey = await this.#survey(touched);
+    const patient = !first && this.#deferrals < mostDeferrals;
+    if (patient && survey.unsigned) return this.#defer(touched, survey);
+    const readings = await readFiles(survey.stale);
     if (this.#stopped) return;
-    const moving = !first && (unsigned || readings.some(({ settled }) => !settled));
-    if (moving && this.#deferrals < mostDeferrals) {
-      this.#deferrals += 1;
-      for (const path of [...touched, ...stale, ...gone]) this.#noticed(resolve(path));
-      this.#noticed(null);
-      return;
-    }
+    if (patient && readings.some(({ settled }) => !settled)) return this.#defer(touched, survey);
     this.#deferrals = 0;
-    for (const path of gone) this.#forget(path);
+    for (const path of survey.gone) this.#forget(path);
     for (const reading of readings) await this.#take(reading, first);
-    if (!this.#stopped) this.#commit();
+    const changed = readings.length > 0 || survey.gone.length > 0;
+    if ((changed || first || !sameValue(this.#pathProblems, survey.problems)) && !this.#stopped) {
+      this.#pathProblems = survey.problems;
+      this.#commit();
+    }
+  }
+
+  #defer(touched: ReadonlySet<string>, { stale, gone }: Survey): void {
+    this.#deferrals += 1;
+    for (const path of [...touched, ...stale, ...gone]) this.#noticed(resolve(path));
+    this.#noticed(null);
   }
 
   /** What has to be read, and what is gone. `unsigned`: some of it changed without a sign, perhaps a moment ago. */
@@ -154,22 +163,20 @@ export class FileSource implements Source {
     this.#firstSign = null;
     if (!rescan) {
       const known = [...touched].map((absolute) => this.#pathByAbsolute.get(absolute));
-      return { stale: known.filter((path) => path !== undefined), gone: [], unsigned: false };
+      const stale = known.filter((path) => path !== undefined);
+      return { stale, gone: [], problems: this.#pathProblems, unsigned: false };
     }
     const began = performance.now();
     const found = await scan(this.#options.paths.filter((path) => path !== "-"));
     const watching = this.#options.watch !== false && !this.#stopped;
     if (watching && this.#watch.set(found.directories)) this.#noticed(null);
     if (watching) this.#pollLater(performance.now() - began);
-    this.#pathProblems = [
-      ...found.missing.map((path) => pathProblem(path, "the path does not exist; create it, or correct --manifests")),
-      ...[...found.unreadable].map(([path, reason]) => pathProblem(path, reason)),
-    ];
     const isTouched = (path: string) => touched.has(resolve(path));
     const changed = [...found.files].filter(([path, identity]) => this.#files.get(path)?.identity !== identity);
     const stale = new Set([...changed.map(([path]) => path), ...[...found.files.keys()].filter(isTouched)]);
     const gone = [...this.#files.keys()].filter((path) => !found.files.has(path) && !isBelow(path, found.unreadable));
-    return { stale: [...stale], gone, unsigned: ![...stale, ...gone].every(isTouched) };
+    const problems = pathProblems(found);
+    return { stale: [...stale], gone, problems, unsigned: ![...stale, ...gone].every(isTouched) };
   }
 
   #forget(path: string): void {
@@ -212,13 +219,20 @@ export class FileSource implements Source {
   }
 }
 
-function pathProblem(path: string, reason: string): Problem {
-  return { code: "FileUnreadable", object: { kind: "File", namespace: "", name: path }, field: "", message: reason };
+function pathProblems({ missing, unreadable }: Scan): readonly Problem[] {
+  const absent = missing.map((path) => [path, "the path does not exist; create it, or correct --manifests"] as const);
+  return [...absent, ...unreadable].map(([name, message]) => ({
+    code: "FileUnreadable",
+    object: { kind: "File", namespace: "", name },
+    field: "",
+    message,
+  }));
 }
 
 function isBelow(path: string, above: ReadonlyMap<string, string>): boolean {
+  const absolute = resolve(path);
   for (const directory of above.keys()) {
-    if (path === directory || path.startsWith(directory.endsWith("/") ? directory : `${directory}/`)) return true;
+    if (absolute === resolve(directory) || absolute.startsWith(join(resolve(directory), sep))) return true;
   }
   return false;
 }

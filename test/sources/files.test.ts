@@ -3,7 +3,7 @@ import legacy, { mkdtempSync, rmSync } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { FileSource, type FileSourceOptions } from "../../src/sources/files.ts";
 import { ObjectStore } from "../../src/sources/store.ts";
@@ -362,6 +362,36 @@ describe("the file source", () => {
     assert.match(messages(store).join(), /^FileUnreadable \/dev\/null: neither a file nor a directory/);
     await fs.truncate(at("a.yaml"), 40 * 1024 * 1024);
     await complained(store, /41943040 bytes are too many; use files of at most 33554432 bytes/);
+    assert.deepEqual(names(store), ["a"]);
+  });
+
+  it("is not held up by a file that never rests", async () => {
+    await fs.writeFile(at("a.yaml"), service("a", 1));
+    await fs.writeFile(at("busy.yaml"), service("busy"));
+    const store = await started([directory], { timing: { quiet: 10, longest: 40, poll: 1_000_000 } });
+    const writer = setInterval(() => legacy.appendFileSync(at("busy.yaml"), "# more\n"), 1);
+    try {
+      for (let port = 2; port < 6; port += 1) {
+        await fs.writeFile(at("a.yaml"), service("a", port));
+        await ported(store, "a", port);
+      }
+    } finally {
+      clearInterval(writer);
+    }
+    assert.deepEqual(names(store), ["a", "busy"]);
+  });
+
+  it("takes relative paths, and keeps them in what it tells", async () => {
+    await fs.mkdir(at("m"));
+    await fs.writeFile(at("m", "a.yaml"), service("a", 1));
+    const path = relative(process.cwd(), at("m"));
+    const store = await started([`${path}/`]);
+    assert.equal(store.objects.services.get("default/a")?.meta.origin?.file, join(path, "a.yaml"));
+    await fs.writeFile(at("m", "a.yaml"), service("a", 2));
+    await ported(store, "a", 2);
+    await fs.rename(at("m"), at("away"));
+    await fs.symlink("m", at("m"));
+    await complained(store, /the link leads in a circle/);
     assert.deepEqual(names(store), ["a"]);
   });
 

@@ -40,7 +40,7 @@ export function contentIdentity(stats: BigIntStats): string {
 }
 
 /** True for the names of manifests in a directory. */
-export function isManifestName(name: string): boolean {
+function isManifestName(name: string): boolean {
   return !name.startsWith(".") && /\.(?:yaml|yml|json)$/.test(name);
 }
 
