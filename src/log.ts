@@ -13,7 +13,7 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
-export const logLevels = ["debug", "info", "warn", "error"] as const;
+const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 export interface LogOptions {

@@ -51,7 +51,7 @@ export function parseCommandLine(command: CommandName, args: readonly string[], 
 }
 
 /** Of the rows that have one: SLUICE_HTTP_PORT for http-port. */
-export function variableName(flag: string): string {
+function variableName(flag: string): string {
   return `SLUICE_${flag.toUpperCase().replaceAll("-", "_")}`;
 }
 
