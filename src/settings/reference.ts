@@ -23,7 +23,8 @@ export function settingsReference(): string {
     "",
     "## Settings of the router",
     "",
-    "The last column is the key by which the ConfigMap of `--configmap` overrules the flag: see [configmap.md](configmap.md).",
+    "The last column is the key of ingress-nginx's ConfigMap that has the same meaning, for those who look for it. Sluice does",
+    "not read settings from a ConfigMap yet.",
     "",
     ...table(
       rows.filter((row) => row.commands.length > 1 || row.commands[0] === "serve"),
@@ -48,7 +49,7 @@ export function settingsReference(): string {
 }
 
 function table(rows: readonly Row[], shared: boolean): string[] {
-  const heads = ["Flag", "Default", "Meaning", "Environment", ...(shared ? ["Commands", "ConfigMap"] : [])];
+  const heads = ["Flag", "Default", "Meaning", "Environment", ...(shared ? ["Commands", "ingress-nginx"] : [])];
   const cells = rows.map((row) => [
     code(row.placeholder === "" ? `--${row.flag}` : `--${row.flag} ${row.placeholder}`),
     row.default === "" ? "none" : code(row.default),
