@@ -13,7 +13,7 @@ import { ResponseRelay } from "./relay.ts";
 import { tunnel } from "./tunnel.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
 import type { EndpointPool, LiveUpstream } from "./upstreams.ts";
-import { writeTogether } from "./write.ts";
+import { isFull, writeTogether } from "./write.ts";
 
 /**
  * A request that must not be sent twice takes no connection that lay idle longer, in milliseconds: common servers close
@@ -63,7 +63,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
     const before = this.#takeHead();
     if (this.#chunked) writeTogether(connection.socket, before + chunkHeader(part.length), part, "\r\n");
     else writeTogether(connection.socket, before, part, "");
-    if (connection.socket.writableLength === 0) return true;
+    if (!isFull(connection.socket)) return true;
     this.#plane.wheel.arm(connection.deadline, this.#route.timeouts.send);
     return false;
   }
@@ -131,7 +131,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
   expired(): void {
     const connection = this.#connection;
     if (connection === null) return;
-    const sending = connection.socket.writableLength > 0;
+    const sending = isFull(connection.socket);
     this.#fail(failure(sending ? "send-timeout" : "read-timeout", "upstream", connection.pool.address));
   }
 
@@ -184,7 +184,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
 
   #awaitResponse(connection: UpstreamConnection): void {
     const { read, send } = this.#route.timeouts;
-    this.#plane.wheel.arm(connection.deadline, connection.socket.writableLength === 0 ? read : send);
+    this.#plane.wheel.arm(connection.deadline, isFull(connection.socket) ? send : read);
   }
 
   #readOn(connection: UpstreamConnection): void {

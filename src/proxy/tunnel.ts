@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import type { RequestExchange } from "./exchange.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { Deadline } from "./wheel.ts";
+import { isFull } from "./write.ts";
 
 export interface TunnelSide {
   readonly socket: Duplex;
@@ -63,7 +64,7 @@ function relay(from: TunnelSide, to: Duplex, alive: () => void, count: (bytes: n
     alive();
     count(chunk.length);
     to.write(chunk);
-    if (to.writableLength > 0) socket.pause();
+    if (isFull(to)) socket.pause();
   };
   socket.on("data", pass);
   socket.on("end", () => to.end());
@@ -72,7 +73,7 @@ function relay(from: TunnelSide, to: Duplex, alive: () => void, count: (bytes: n
     socket.resume();
   });
   if (from.early !== null) pass(from.early);
-  if (socket.isPaused() && to.writableLength === 0) socket.resume();
+  if (socket.isPaused() && !isFull(to)) socket.resume();
 }
 
 /** Lets what is still on its way out arrive, then closes. */

@@ -3,6 +3,7 @@
  * so that an ordinary response is one write; large parts go as they are.
  */
 import type { Socket } from "node:net";
+import { isFull } from "../proxy/write.ts";
 import { chunkHeader } from "../wire/chunked.ts";
 
 /** Parts up to this many bytes are copied behind what is held back. */
@@ -43,7 +44,7 @@ export class ResponseWriter {
     this.#held = after;
     socket.write(part);
     socket.uncork();
-    return socket.writableLength === 0;
+    return !isFull(socket);
   }
 
   /** False: the kernel takes no more for now. */
@@ -52,7 +53,7 @@ export class ResponseWriter {
       this.#socket.write(this.#held, "latin1");
       this.#held = "";
     }
-    return this.#socket.writableLength === 0;
+    return !isFull(this.#socket);
   }
 
   end(trailers: string): void {

@@ -163,6 +163,40 @@ describe("TLS", () => {
     );
   });
 
+  // A TLS socket says "drain" only after 64 KiB had to wait: a stream of small parts once stopped after the first for ever.
+  it("passes a response on part by part, and a WebSocket byte by byte", async () => {
+    let parts = 0;
+    const slow = await TestUpstream.start((socket) => {
+      socket.once("data", (chunk: Buffer) => {
+        if (chunk.includes("websocket")) {
+          socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
+          socket.on("data", (bytes: Buffer) => socket.write(bytes));
+          return;
+        }
+        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        const timer = setInterval(() => {
+          parts++;
+          socket.write(parts < 8 ? "1\r\nx\r\n" : "0\r\n\r\n");
+          if (parts === 8) clearInterval(timer);
+        }, 5);
+      });
+    });
+    await plane.publish(oneRoute([slow.port]));
+    const client = await plane.connectTls();
+    client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    assert.equal((await client.response()).body, "xxxxxxx");
+    client.socket.destroy();
+    const tunnel = await plane.connectTls();
+    tunnel.send("GET / HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    await tunnel.reader.readHead();
+    for (const byte of "abcdef") {
+      tunnel.send(byte);
+      assert.equal(await tunnel.reader.readBytes(1), byte);
+    }
+    tunnel.socket.destroy();
+    await slow.stop();
+  });
+
   it("goes back to the self-signed certificate when all are gone", async () => {
     await plane.publish({ ...emptySnapshot });
     assert.equal(await namesFor("shop.example"), "DNS:ingress.local");
