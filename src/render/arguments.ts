@@ -2,12 +2,13 @@
  * Which arguments nginx evaluates. There a literal "$" has to be written as a variable; elsewhere it stands for itself.
  * A directive that is not listed takes none, so a new one with a "$" in a tenant's text is refused until it is looked up.
  */
-import type { Directive, NginxArg } from "../features/feature.ts";
+import type { Directive, NginxArg, NginxMap } from "../features/feature.ts";
 import { type Piece, refuseArgument } from "./quote.ts";
 
 /** By directive: the index of the first argument in which nginx replaces variables. */
 const evaluatedFrom: Readonly<Record<string, number>> = {
   add_header: 1,
+  grpc_ssl_name: 0,
   proxy_pass: 0,
   proxy_set_header: 1,
   proxy_ssl_name: 0,
@@ -39,6 +40,12 @@ export function refuseDirective(directive: Directive): string | null {
     }
   }
   return null;
+}
+
+/** As refuseDirective, for a map of a feature. */
+export function refuseMap({ entries, default: otherwise }: NginxMap): string | null {
+  const args = [otherwise, ...entries.flatMap(({ regex, value }) => [regex, value])];
+  return args.map(refuseArgument).find((reason) => reason !== null) ?? null;
 }
 
 function isEvaluated(directive: Directive, index: number): boolean {

@@ -5,6 +5,8 @@
 import type { Directive, NginxArg, NginxMap } from "../features/feature.ts";
 
 export interface Configuration {
+  /** An upstream is reached through nginx's module for gRPC. */
+  readonly speaksGrpc: boolean;
   readonly maps: readonly NginxMap[];
   readonly upstreams: readonly UpstreamBlock[];
   readonly servers: readonly ServerBlock[];

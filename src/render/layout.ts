@@ -31,6 +31,8 @@ export function layOut(
     includer: (name) => ({ template: templateText(templates, name) }),
     filename: "/nginx.conf.ejs",
     cache: true,
+    // Its messages would go through the escape function, too.
+    compileDebug: false,
     strict: true,
     localsName: "it",
   });
@@ -45,7 +47,7 @@ function templateText(templates: Templates, name: string): string {
 }
 
 function view(configuration: Configuration, settings: RenderSettings, certificate: string | null) {
-  const { maps, upstreams, servers } = configuration;
+  const { maps, upstreams, servers, speaksGrpc } = configuration;
   return {
     settings: {
       clientHeaderTimeout: milliseconds(settings.clientHeaderTimeout),
@@ -64,6 +66,7 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     page: { path: plain(commonPage), directives: pageDirectives.map((directive) => viewDirective(directive, 3)) },
     certificate: certificate === null ? null : viewCertificate(certificate),
     hashSize: plain(String(hashSize(servers.length))),
+    speaksGrpc,
     maps: maps.map(viewMap),
     upstreams: upstreams.map(viewUpstream),
     servers: servers.map(viewServer),

@@ -12,7 +12,7 @@ import type { LocationBlock, Note } from "./configuration.ts";
 import { withPages } from "./pages.ts";
 import { toPcre } from "./pcre.ts";
 import { refuseArgument } from "./quote.ts";
-import { type RouteContext, writeBackend, writeRoute } from "./routes.ts";
+import { type RouteContext, writeRoute, writeUnmatched } from "./routes.ts";
 
 export interface Locations {
   readonly locations: readonly LocationBlock[];
@@ -126,7 +126,7 @@ class HostLocations {
   /** null: the answer to what no route matches. */
   #add(route: Route | null, match: LocationBlock["match"]): void {
     if (route === null) {
-      this.#locations.push({ match, comments: [], directives: writeBackend(this.#otherwise, this.#context) });
+      this.#locations.push({ match, comments: [], directives: writeUnmatched(this.#otherwise, this.#context) });
       return;
     }
     const regex = route.path.kind === "regex" ? writeRegex(route.path.source) : null;

@@ -23,11 +23,14 @@ function escapeCharacter(character: string): string {
  * wildcard of the rules covers one label, nginx's own any number, so it is a regular expression here.
  */
 export function serverName(host: string): string | null {
-  if (!dnsName.test(host)) {
+  if (host.length > longestHost || !dnsName.test(host)) {
     return null;
   }
   return host.startsWith("*.") ? `~^[^.]+${host.slice(1).replaceAll(".", "\\.")}$` : host;
 }
+
+/** RFC 1035, section 2.3.4, in text. */
+const longestHost = 253;
 
 const dnsName = /^(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 

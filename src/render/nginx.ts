@@ -8,7 +8,7 @@ import type { PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
 import type { Configuration, Note, UpstreamBlock } from "./configuration.ts";
 import { layOut, type Templates } from "./layout.ts";
 import { certificateFile, endpointAddress, upstreamName } from "./names.ts";
-import { hasEndpoint } from "./routes.ts";
+import { isUsable } from "./routes.ts";
 import { type Only, selectPart } from "./select.ts";
 import { writeServers } from "./servers.ts";
 
@@ -82,7 +82,8 @@ export function configure(snapshot: Snapshot): {
 } {
   const upstreams = new Map(snapshot.upstreams.map((upstream) => [upstream.key, upstream]));
   const { servers, maps, notes } = writeServers(snapshot, { upstreams });
-  return { configuration: { maps, upstreams: writeUpstreams([...upstreams.values()]), servers }, notes };
+  const speaksGrpc = snapshot.upstreams.some(({ protocol }) => protocol === "grpc" || protocol === "grpcs");
+  return { configuration: { speaksGrpc, maps, upstreams: writeUpstreams([...upstreams.values()]), servers }, notes };
 }
 
 const selfSignedFile = "certs/self-signed";
@@ -94,7 +95,7 @@ function file(path: string, content: string): RenderedFile {
 /** nginx refuses an upstream without endpoints; the locations that lead to one answer 503. */
 function writeUpstreams(upstreams: readonly Upstream[]): readonly UpstreamBlock[] {
   return upstreams
-    .filter(hasEndpoint)
+    .filter(isUsable)
     .map(({ key, endpoints }) => {
       const addresses = endpoints.map((endpoint) => ({ endpoint, address: endpointAddress(endpoint) }));
       return {

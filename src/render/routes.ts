@@ -5,8 +5,9 @@
 import type { Directive, NginxMap } from "../features/feature.ts";
 import { renderPolicy } from "../features/registry.ts";
 import type { Backend, Route, Upstream } from "../model/snapshot.ts";
-import { refuseDirective } from "./arguments.ts";
+import { refuseDirective, refuseMap } from "./arguments.ts";
 import { endpointAddress, ours, upstreamName } from "./names.ts";
+import { refuseArgument } from "./quote.ts";
 
 export interface RouteContext {
   readonly upstreams: ReadonlyMap<string, Upstream>;
@@ -28,9 +29,13 @@ export function writeRoute(
   const policy = renderPolicy(route.policy, { ...location, declaredPath, schemeVariable: "$sluice_proto" });
   const directives =
     route.closed === null
-      ? [...hostOf(route.backend, context), ...policy.directives, ...writeBackend(route.backend, context)]
+      ? [
+          ...hostOf(route.backend, context),
+          ...speak(policy.directives, route.backend, context),
+          ...writeBackend(route.backend, context),
+        ]
       : [...policy.directives.filter(({ name }) => name === "add_header"), unavailable];
-  const refused = directives.map(refuseDirective).find((reason) => reason !== null) ?? null;
+  const refused = firstRefusal(directives, policy.maps);
   if (refused !== null) {
     // Without the directive a guard could be missing.
     return { directives: [unavailable], maps: [], inexact: [`closed, for an argument ${refused}`] };
@@ -39,8 +44,18 @@ export function writeRoute(
   return { directives, maps: policy.maps, inexact };
 }
 
-/** The directives that answer with a backend. */
-export function writeBackend(backend: Backend, context: RouteContext): readonly Directive[] {
+function firstRefusal(directives: readonly Directive[], maps: readonly NginxMap[]): string | null {
+  const refusals = [...directives.map(refuseDirective), ...maps.map(refuseMap)];
+  return refusals.find((reason) => reason !== null) ?? null;
+}
+
+/** The directives for requests that no route takes. */
+export function writeUnmatched(backend: Backend, context: RouteContext): readonly Directive[] {
+  const directives = [...hostOf(backend, context), ...writeBackend(backend, context)];
+  return firstRefusal(directives, []) === null ? directives : [unavailable];
+}
+
+function writeBackend(backend: Backend, context: RouteContext): readonly Directive[] {
   switch (backend.kind) {
     case "notFound":
       return [answer(404)];
@@ -48,13 +63,15 @@ export function writeBackend(backend: Backend, context: RouteContext): readonly 
       return [answer(503)];
     case "upstream": {
       const upstream = context.upstreams.get(backend.upstream);
-      return upstream === undefined || !hasEndpoint(upstream) ? [answer(503)] : pass(upstream);
+      return upstream === undefined || !isUsable(upstream) ? [answer(503)] : speak(pass(upstream), backend, context);
     }
   }
 }
 
-export function hasEndpoint(upstream: Upstream): boolean {
-  return upstream.endpoints.some((endpoint) => endpointAddress(endpoint) !== null);
+/** False: there is no block for the upstream, and its locations answer 503. */
+export function isUsable({ key, endpoints }: Upstream): boolean {
+  const hasEndpoint = endpoints.some((endpoint) => endpointAddress(endpoint) !== null);
+  return hasEndpoint && refuseArgument(upstreamName(key)) === null;
 }
 
 /** The Host that an ExternalName upstream gets. It stands first: a `rewrite … break` ends the directives of its module. */
@@ -71,9 +88,18 @@ function answer(status: 404 | 503): Directive {
   return { name: "try_files", args: ["/sluice/none", `=${status}`] };
 }
 
+/** gRPC has a module of its own, whose directives are the proxy's by another name. */
+function speak(directives: readonly Directive[], backend: Backend, context: RouteContext): readonly Directive[] {
+  const upstream = backend.kind === "upstream" ? context.upstreams.get(backend.upstream) : undefined;
+  if (upstream?.protocol !== "grpc" && upstream?.protocol !== "grpcs") {
+    return directives;
+  }
+  return directives.map((directive) => ({ ...directive, name: directive.name.replace(/^proxy_/, "grpc_") }));
+}
+
 function pass({ key, protocol, externalName }: Upstream): readonly Directive[] {
   const directives: Directive[] = [];
-  if (protocol === "https" && externalName !== null) {
+  if ((protocol === "https" || protocol === "grpcs") && externalName !== null) {
     directives.push({ name: "proxy_ssl_server_name", args: ["on"] }, { name: "proxy_ssl_name", args: [externalName] });
   }
   return [...directives, { name: "proxy_pass", args: [`${protocol}://${upstreamName(key)}`] }];

@@ -1,0 +1,236 @@
+/** Snapshots and manifests with hostile text in every field that holds text. */
+import fc from "fast-check";
+import type { Policy } from "../../src/model/policy.ts";
+import type { Backend, Certificate, Host, Route, Snapshot, TlsHost, Upstream } from "../../src/model/snapshot.ts";
+import { hostileText, mostly } from "../support/hostile.ts";
+
+const label = fc.constantFrom("shop", "web", "api", "a", "b-c", "x1");
+const hostName = fc.oneof(
+  fc.constantFrom("", "*.example.com"),
+  fc.tuple(label, fc.constantFrom("example", "example.com")).map((parts) => parts.join(".")),
+);
+const path = fc.array(label, { maxLength: 3 }).map((parts) => `/${parts.join("/")}`);
+const regex = fc.constantFrom("/a(/|$)(.*)", "/v\\d+/[a-z]+", "/(?<host>x)(?'y'z)", '/[\\w.-]+;"{2}#', "/a|/b");
+const upstreamKey = fc.constantFrom("shop/web/80", "shop/api/443/https", "gone/web/80");
+
+function nonEmpty(good: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  return mostly(good).filter((text) => text !== "");
+}
+
+const milliseconds = fc.integer({ min: 1, max: 100_000 });
+const cidr = fc.constantFrom("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32");
+
+function option<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
+  return fc.option(arbitrary, { nil: undefined, freq: 2 });
+}
+
+/** `cidrs` are texts where the rules have CIDRs. */
+function policy(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Policy> {
+  const parts = fc.record({
+    sslRedirect: option(fc.record({ when: fc.constantFrom("host-has-tls", "always"), code: fc.constant(308) })),
+    redirect: option(
+      fc.record({ location: mostly(fc.constant("https://example.com/x")), code: fc.constantFrom(301, 302, 308) }),
+    ),
+    // An empty target is the one thing that no annotation can ask for and nginx has no word for.
+    rewrite: option(
+      fc.record({ target: nonEmpty(fc.constantFrom("/$1", "/x/$2?y=$1", "https://example.com/$1", "/a?")) }),
+    ),
+    bodySize: option(fc.record({ limit: fc.integer({ min: 1, max: 10_000_000 }) })),
+    sourceRange: option(
+      fc.record({ allow: fc.array(cidrs, { maxLength: 3 }), deny: fc.array(cidrs, { maxLength: 3 }) }),
+    ),
+    cors: option(
+      fc.record({
+        origins: fc.array(mostly(fc.constantFrom("*", "https://a.example", "https://*.b.example:8443")), {
+          minLength: 1,
+          maxLength: 3,
+        }),
+        methods: mostly(fc.constant("GET, PUT")),
+        headers: mostly(fc.constant("X-A,X-B")),
+        exposeHeaders: fc.option(mostly(fc.constant("X-C"))),
+        credentials: fc.boolean(),
+        maxAge: fc.integer({ min: 0, max: 1_000_000 }),
+      }),
+    ),
+    timeouts: fc.record({ connect: milliseconds, read: milliseconds, send: milliseconds }),
+  });
+  // Undefined fields are absent fields.
+  return parts.map((record) => JSON.parse(JSON.stringify(record)) as Policy);
+}
+
+const backend: fc.Arbitrary<Backend> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("upstream"), upstream: upstreamKey, service: serviceRef() }) },
+  fc.record({
+    kind: fc.constant("unavailable"),
+    reason: hostileText,
+    service: fc.option(serviceRef()),
+  }),
+  fc.constant({ kind: "notFound" as const }),
+);
+
+function serviceRef() {
+  return fc.record({ namespace: mostly(label), name: mostly(label), port: mostly(fc.constant("80")) });
+}
+
+function route(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Route> {
+  return fc.record({
+    path: fc.oneof(
+      fc.record({ kind: fc.constantFrom("exact", "prefix"), path: mostly(path) }),
+      fc.record({ kind: fc.constantFrom("exact", "prefix"), path: hostileText.map((text) => `/${text}`) }),
+      fc.record({ kind: fc.constant("regex"), source: mostly(regex) }),
+    ),
+    backend,
+    policy: policy(cidrs),
+    closed: fc.option(hostileText, { freq: 5 }),
+    ingress: mostly(fc.constant("shop/web")),
+    declaredPath: hostileText,
+  });
+}
+
+function host(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Host> {
+  return fc.record({
+    name: mostly(hostName),
+    tls: fc.boolean(),
+    routes: fc.array(route(cidrs), { maxLength: 4 }),
+    defaultRoute: fc.option(route(cidrs), { freq: 3 }),
+  });
+}
+
+const upstream: fc.Arbitrary<Upstream> = fc.record({
+  key: mostly(upstreamKey),
+  protocol: fc.constantFrom("http", "https", "grpc", "grpcs"),
+  service: serviceRef(),
+  endpoints: fc.array(
+    fc.record({
+      address: mostly(fc.constantFrom("10.0.0.1", "2001:db8::1")),
+      port: fc.constantFrom(8080, 80, 0, 70_000),
+    }),
+    { maxLength: 3 },
+  ),
+  externalName: fc.option(mostly(fc.constant("api.example.com"))),
+});
+
+const tlsHost: fc.Arbitrary<TlsHost> = fc.record({
+  host: mostly(hostName),
+  certificate: fc.option(hostileText),
+  secret: fc.option(hostileText),
+});
+
+const certificate: fc.Arbitrary<Certificate> = fc.record({
+  fingerprint: hostileText,
+  chain: hostileText,
+  names: fc.array(hostileText, { maxLength: 2 }),
+  notAfter: fc.constant(0),
+  secrets: fc.array(hostileText, { maxLength: 2 }),
+});
+
+function snapshot(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Snapshot> {
+  return fc.record({
+    hosts: fc.array(host(cidrs), { maxLength: 4 }),
+    upstreams: fc.array(upstream, { maxLength: 4 }),
+    tls: fc.array(tlsHost, { maxLength: 3 }),
+    certificates: fc.array(certificate, { maxLength: 2 }),
+    defaultBackend: backend,
+    defaultCertificate: fc.option(hostileText),
+  });
+}
+
+/** Anything may be hostile. */
+export const hostileSnapshot: fc.Arbitrary<Snapshot> = snapshot(mostly(cidr));
+
+/** As hostileSnapshot, but with addresses as translation leaves them, so that nginx can take them in. */
+export const checkedSnapshot: fc.Arbitrary<Snapshot> = snapshot(cidr);
+
+const annotation = fc.constantFrom(
+  "permanent-redirect",
+  "rewrite-target",
+  "cors-allow-origin",
+  "cors-allow-methods",
+  "cors-allow-headers",
+  "cors-expose-headers",
+  "whitelist-source-range",
+  "denylist-source-range",
+  "proxy-body-size",
+  "proxy-read-timeout",
+  "backend-protocol",
+  "configuration-snippet",
+  "auth-url",
+);
+
+/** Raw objects of an Ingress, a Service, its endpoints and a Secret. */
+export const hostileManifests: fc.Arbitrary<readonly unknown[]> = fc
+  .record({
+    host: mostly(hostName),
+    paths: fc.array(
+      fc.record({
+        path: fc.oneof(
+          mostly(path),
+          regex,
+          hostileText.map((text) => `/${text}`),
+        ),
+        pathType: fc.constantFrom("Exact", "Prefix", "ImplementationSpecific"),
+        service: mostly(fc.constant("web")),
+        port: fc.oneof(fc.record({ number: fc.constant(80) }), fc.record({ name: hostileText })),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    annotations: fc.dictionary(annotation, hostileText, { maxKeys: 3 }),
+    useRegex: fc.boolean(),
+    name: mostly(fc.constant("web")),
+    namespace: mostly(fc.constant("shop")),
+    secret: mostly(fc.constant("tls")),
+    externalName: fc.option(mostly(fc.constant("api.example.com")), { freq: 3 }),
+    address: mostly(fc.constant("10.0.0.1")),
+  })
+  .map((fields) => [
+    {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "Ingress",
+      metadata: {
+        name: fields.name,
+        namespace: fields.namespace,
+        annotations: {
+          ...prefixed(fields.annotations),
+          ...prefixed({ "enable-cors": "true", "use-regex": String(fields.useRegex) }),
+        },
+      },
+      spec: {
+        ingressClassName: "sluice",
+        tls: [{ hosts: fields.host === "" ? [] : [fields.host], secretName: fields.secret }],
+        rules: [
+          {
+            ...(fields.host === "" ? {} : { host: fields.host }),
+            http: {
+              paths: fields.paths.map(({ service, port, ...rest }) => ({
+                ...rest,
+                backend: { service: { name: service, port } },
+              })),
+            },
+          },
+        ],
+      },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web", namespace: "shop" },
+      spec:
+        fields.externalName === null
+          ? { selector: { app: "web" }, ports: [{ port: 80 }] }
+          : { type: "ExternalName", externalName: fields.externalName, ports: [{ port: 80 }] },
+    },
+    {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { name: "web-1", namespace: "shop", labels: { "kubernetes.io/service-name": "web" } },
+      addressType: "IPv4",
+      ports: [{ port: 8080 }],
+      endpoints: [{ addresses: [fields.address] }],
+    },
+  ]);
+
+function prefixed(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(annotations).map(([name, value]) => [`nginx.ingress.kubernetes.io/${name}`, value]),
+  );
+}

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
+import { configure, type RenderSettings, renderNginx } from "../../src/render/nginx.ts";
+import { ObjectStore } from "../../src/sources/store.ts";
+import { readObject } from "../../src/sources/validate.ts";
+import { translate } from "../../src/translate/translate.ts";
+import { needsNginx, testNginx } from "../support/nginx.ts";
+import { nginxForOracle } from "../support/nginx-oracle.ts";
+import { type ParsedDirective, parseNginx } from "../support/nginx-parser.ts";
+import { templates } from "../support/templates.ts";
+import { checkedSnapshot, hostileManifests, hostileSnapshot } from "./arbitrary.ts";
+import { intendedBlocks } from "./intended.ts";
+
+const settings: RenderSettings = {
+  bindAddress: "127.0.0.1",
+  httpPort: 8080,
+  httpsPort: 8443,
+  trustedProxies: ["10.0.0.0/8"],
+  clientHeaderTimeout: 10_000,
+  keepAliveTimeout: 75_000,
+  proxyConnectTimeout: 5000,
+  proxyReadTimeout: 60_000,
+  proxySendTimeout: 60_000,
+  proxyBodySize: 1_048_576,
+};
+const listen = { http: "127.0.0.1:8080", https: "127.0.0.1:8443" };
+
+function render(snapshot: Snapshot) {
+  return renderNginx({ snapshot, keys: new Map(), settings, templates, selfSigned: null }).files;
+}
+
+interface Split {
+  /** Outside of the http block, and in it what is no block of the Snapshot. */
+  readonly fixed: readonly ParsedDirective[];
+  /** From the first map of the features, upstream or server on. */
+  readonly blocks: readonly ParsedDirective[];
+}
+
+/** The directives that are the same for every Snapshot come first, the last of them the default certificate's. */
+function split(directives: readonly ParsedDirective[]): Split {
+  const http = directives.find(({ name }) => name === "http")?.block ?? [];
+  const protocols = http.findIndex(({ name }) => name === "ssl_protocols");
+  const begin = http.findIndex(({ name }, index) => index > protocols && /^(?:map|upstream|server)$/.test(name));
+  return {
+    fixed: [...directives.filter(({ name }) => name !== "http"), ...http.slice(0, begin)],
+    blocks: http.slice(begin),
+  };
+}
+
+/** `server_names_hash_max_size` counts the servers; the default certificate and gRPC's directives depend on the Snapshot. */
+function withoutCounts(directives: readonly ParsedDirective[]): readonly ParsedDirective[] {
+  return directives.filter(({ name }) => !/^server_names_hash_max_size$|^ssl_|^grpc_/.test(name));
+}
+
+function assertIntended(snapshot: Snapshot): void {
+  const [nginxConf] = render(snapshot);
+  const { fixed, blocks } = split(parseNginx(nginxConf?.content ?? "").directives);
+  const { configuration } = configure(snapshot);
+  const hasDefault = fixed.some(({ name }) => name === "ssl_certificate");
+  const intended = intendedBlocks(configuration, listen);
+  assert.deepEqual(blocks, hasDefault ? withoutReject(intended) : intended);
+  const [empty] = render(emptySnapshot);
+  assert.deepEqual(withoutCounts(fixed), withoutCounts(split(parseNginx(empty?.content ?? "").directives).fixed));
+}
+
+/** With a default certificate no server has to take back the refusal of handshakes. */
+function withoutReject(blocks: readonly ParsedDirective[]): readonly ParsedDirective[] {
+  return blocks.map((block) => ({
+    ...block,
+    block: block.block?.filter(({ name }) => name !== "ssl_reject_handshake") ?? null,
+  }));
+}
+
+function translateManifests(raw: readonly unknown[]): Snapshot {
+  const store = new ObjectStore();
+  for (const each of raw) {
+    const read = readObject(each, { file: "test.yaml", line: 1 });
+    if ("object" in read) {
+      store.put("test", read.object);
+    }
+  }
+  const resolved = new Map([["api.example.com", ["10.0.0.9"]]]);
+  return translate(
+    {
+      objects: store.objects,
+      settings: {
+        ...settings,
+        ingressClass: "sluice",
+        controllerClass: "sluice.dev/ingress-controller",
+        watchIngressWithoutClass: false,
+        allowExternalName: true,
+        defaultBackendService: null,
+        defaultSslCertificate: null,
+        sslRedirect: false,
+      },
+      resolved,
+      now: 0,
+    },
+    null,
+  ).snapshot;
+}
+
+describe("rendering hostile text", () => {
+  it("adds, ends and comments out no directive, whatever stands in a Snapshot", () => {
+    fc.assert(fc.property(hostileSnapshot, assertIntended), { numRuns: 300 });
+  });
+
+  it("adds, ends and comments out no directive, whatever stands in manifests", () => {
+    fc.assert(
+      fc.property(hostileManifests, (raw) => assertIntended(translateManifests(raw))),
+      { numRuns: 200 },
+    );
+  });
+
+  it("gives the same bytes for the same objects in any order", () => {
+    fc.assert(
+      fc.property(hostileManifests, fc.infiniteStream(fc.nat({ max: 9 })), (raw, order) => {
+        const shuffled = raw.toSorted(() => Number(order.next().value) - 4.5);
+        assert.deepEqual(render(translateManifests(shuffled)), render(translateManifests(raw)));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  const nginx = nginxForOracle();
+  if (nginx === null) {
+    it.skip(needsNginx);
+    return;
+  }
+
+  it("gives what nginx -t accepts", async () => {
+    await fc.assert(
+      fc.asyncProperty(checkedSnapshot, async (snapshot) => {
+        assert.equal(await testNginx(nginx, render({ ...snapshot, defaultCertificate: null, tls: [] })), null);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});

@@ -1,0 +1,126 @@
+/**
+ * The directives that a Configuration is meant to become, built without templates and without quoting, to be compared
+ * with the text read back. Which arguments nginx evaluates is written down here a second time, on purpose.
+ */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how nginx writes a variable
+import type { Directive, NginxArg, NginxMap } from "../../src/features/feature.ts";
+import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "../../src/render/configuration.ts";
+import type { ParsedDirective } from "../support/nginx-parser.ts";
+
+/** The blocks of a Configuration: maps, upstreams and servers, in the order of the file. */
+export function intendedBlocks(
+  { maps, upstreams, servers }: Configuration,
+  listen: { readonly http: string; readonly https: string },
+): readonly ParsedDirective[] {
+  return [
+    ...maps.map(intendedMap),
+    ...upstreams.map(intendedUpstream),
+    ...servers.map((server) => intendedServer(server, listen)),
+  ];
+}
+
+function intendedMap({ source, variable, entries, default: otherwise }: NginxMap): ParsedDirective {
+  return {
+    name: "map",
+    args: [source, variable],
+    block: [
+      ...entries.map(({ regex, value }) => line(`~${regex}`, evaluated(value))),
+      line("default", evaluated(otherwise)),
+    ],
+  };
+}
+
+function intendedUpstream({ name, endpoints }: UpstreamBlock): ParsedDirective {
+  return {
+    name: "upstream",
+    args: [name],
+    block: [
+      ...endpoints.map((endpoint) => line("server", endpoint, "max_fails=0")),
+      line("keepalive", "32"),
+      line("keepalive_requests", "1000000"),
+    ],
+  };
+}
+
+function intendedServer(
+  { name, certificate, locations }: ServerBlock,
+  { http, https }: { readonly http: string; readonly https: string },
+): ParsedDirective {
+  const defaults = name === null ? ["default_server"] : [];
+  return {
+    name: "server",
+    args: [],
+    block: [
+      line("listen", http, ...defaults),
+      line("listen", https, "ssl", "http2", ...defaults),
+      line("server_name", name ?? ""),
+      ...(certificate === null
+        ? []
+        : [
+            line("ssl_certificate", `${certificate}.crt`),
+            line("ssl_certificate_key", `${certificate}.key`),
+            line("ssl_reject_handshake", "off"),
+          ]),
+      { name: "if", args: ["($sluice_refused)"], block: [line("return", "400")] },
+      {
+        name: "location",
+        args: ["=", "//sluice/page"],
+        block: [
+          line("internal"),
+          line("default_type", "text/html; charset=utf-8"),
+          line("return", "200", "$sluice_page"),
+        ],
+      },
+      ...locations.map(intendedLocation),
+    ],
+  };
+}
+
+function intendedLocation({ match, directives }: LocationBlock): ParsedDirective {
+  return { name: "location", args: match.map(literal), block: directives.map(intendedDirective) };
+}
+
+function intendedDirective({ name, args, block }: Directive): ParsedDirective {
+  const first = firstEvaluated[name] ?? args.length;
+  return {
+    name,
+    args: args.map((arg, index) => (index >= first ? evaluated(arg) : literal(arg))),
+    block: block === undefined ? null : block.map(intendedDirective),
+  };
+}
+
+const firstEvaluated: Readonly<Record<string, number>> = {
+  add_header: 1,
+  grpc_ssl_name: 0,
+  proxy_ssl_name: 0,
+  return: 1,
+  rewrite: 1,
+  set: 1,
+};
+
+function line(name: string, ...args: readonly string[]): ParsedDirective {
+  return { name, args, block: null };
+}
+
+function literal(arg: NginxArg): string {
+  return parts(arg)
+    .map((part) => (typeof part === "string" ? part : part.nginx))
+    .join("");
+}
+
+/** What nginx sees where it replaces variables: only ours begin with "$". */
+function evaluated(arg: NginxArg): string {
+  const all = parts(arg);
+  return all
+    .map((part) => {
+      if (typeof part === "string") {
+        return part.split("$").join("${sluice_dollar}");
+      }
+      return all.length === 1 ? part.nginx : part.nginx.replace(/\$([a-z_]+)/g, "$${$1}");
+    })
+    .join("");
+}
+
+function parts(arg: NginxArg): readonly (string | { readonly nginx: string })[] {
+  return typeof arg === "string" || "nginx" in arg ? [arg] : arg;
+}
