@@ -10,7 +10,7 @@ import { ProblemLog } from "./controller/problem-log.ts";
 import type { Log } from "./log.ts";
 import { compareProblems, type Problem, type ProblemCode } from "./model/problem.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "./model/snapshot.ts";
-import type { Objects } from "./sources/objects.ts";
+import type { Ingress, Objects } from "./sources/objects.ts";
 import {
   refreshEndpoints,
   type TranslateInput,
@@ -52,6 +52,8 @@ export interface ControllerParts {
 /** What metrics and the admin port tell of the controller. Times are milliseconds since the epoch, durations seconds. */
 export interface ControllerState {
   readonly snapshot: Snapshot;
+  /** Our Ingresses as every worker serves them, ascending; the list is the same until one changes. Null: none are yet. */
+  readonly served: readonly Ingress[] | null;
   /** Sorted; of the store, of external names and of the last translation. */
   readonly problems: readonly Problem[];
   /** Every code that occurs, with how many there are. */
@@ -90,8 +92,14 @@ export class Controller {
   #changedAt: number | null = null;
   #cancelRecheck: () => void = () => {};
   #stopped: boolean = true;
+  readonly #listeners = new Set<(state: ControllerState) => void>();
+  /** Ours, as the last translation has read them. */
+  #ours: readonly Ingress[] = [];
+  /** Publications under way. */
+  #publishing = 0;
   #state: ControllerState = {
     snapshot: emptySnapshot,
+    served: null,
     problems: [],
     problemCounts: new Map(),
     published: 0,
@@ -113,6 +121,11 @@ export class Controller {
 
   get state(): ControllerState {
     return this.#state;
+  }
+
+  /** Tells when there are other problems, or other Ingresses in force. */
+  onChange(listener: (state: ControllerState) => void): void {
+    this.#listeners.add(listener);
   }
 
   /**
@@ -183,7 +196,10 @@ export class Controller {
     if (this.#stopped) return;
     this.#takeChangedServices();
     const translated = this.#try(() => this.#translation.translate(this.#input(), this.#previous));
-    if (translated !== null) await this.#publish(translated);
+    if (translated === null) return;
+    // Now, for by the time that they are in force the store may hold others.
+    this.#ours = this.#read(translated.served);
+    await this.#publish(translated);
   }
 
   #takeChangedServices(): ReadonlySet<string> {
@@ -219,20 +235,33 @@ export class Controller {
     this.#tellProblems(translation);
     this.#parts.names.set(translation.externalNames);
     this.#scheduleRecheck(translation.recheckAt);
-    if (inForce?.snapshot === translation.snapshot && inForce.keys === translation.keys) return;
+    if (inForce?.snapshot === translation.snapshot && inForce.keys === translation.keys) {
+      if (this.#publishing === 0) this.#update({ served: this.#ours });
+      return;
+    }
     this.#inForce = translation;
     this.#update({ snapshot: translation.snapshot });
+    this.#publishing += 1;
     try {
       await this.#parts.dataPlane.publish(translation.snapshot, translation.keys);
     } catch (error) {
       if (!this.#stopped) this.#refused(error);
       return;
+    } finally {
+      this.#publishing -= 1;
     }
     this.#update({
+      ...(this.#publishing === 0 ? { served: this.#ours } : {}),
       published: this.#state.published + 1,
       publishedAt: this.#clock.now(),
       lastEffectSeconds: (this.#clock.elapsed() - changedAt) / 1000,
     });
+  }
+
+  #read(keys: readonly string[]): readonly Ingress[] {
+    const { ingresses } = this.#parts.store.objects;
+    const read = keys.flatMap((key) => ingresses.get(key) ?? []);
+    return sameItems(read, this.#ours) ? this.#ours : read;
   }
 
   /** Tried again, for what the data plane serves is now behind the objects and no change may come for hours. */
@@ -247,6 +276,7 @@ export class Controller {
     const { store, names } = this.#parts;
     const unresolved = unresolvedNames(translation.externalNames, names, store.objects);
     const problems = [...store.problems, ...unresolved, ...translation.problems].sort(compareProblems);
+    if (sameItems(problems, this.#state.problems)) return;
     const problemCounts = new Map<ProblemCode, number>();
     for (const { code } of problems) problemCounts.set(code, (problemCounts.get(code) ?? 0) + 1);
     this.#update({ problems, problemCounts });
@@ -268,6 +298,13 @@ export class Controller {
   }
 
   #update(part: Partial<ControllerState>): void {
-    this.#state = { ...this.#state, ...part };
+    const before = this.#state;
+    this.#state = { ...before, ...part };
+    if (before.served === this.#state.served && before.problems === this.#state.problems) return;
+    for (const listener of this.#listeners) listener(this.#state);
   }
+}
+
+function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i]);
 }
