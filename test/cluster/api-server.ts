@@ -52,10 +52,6 @@ export class ApiServer {
     this.auditFile = join(options.directory, "audit.log");
   }
 
-  get running(): boolean {
-    return this.#component?.running === true;
-  }
-
   /** Resolves when it says that it is ready. */
   async start(secrets: ApiServerSecrets): Promise<void> {
     await mkdir(this.#path(""), { recursive: true });
@@ -79,8 +75,9 @@ export class ApiServer {
     }
   }
 
+  /** On SIGTERM it stops to listen at once, but would wait a minute for its watchers to leave: they get two seconds. */
   async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    await this.#component?.stop(signal);
+    await this.#component?.stop(signal, 2000);
   }
 
   /** It reads the files again by itself when they change. */

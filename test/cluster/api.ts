@@ -45,7 +45,7 @@ export interface DeleteOptions {
 }
 
 /** A request that the API server refused. */
-export class ApiError extends Error {
+class ApiError extends Error {
   readonly status: number;
 
   constructor(method: string, path: string, { status, body }: ApiAnswer) {

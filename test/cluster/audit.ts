@@ -24,10 +24,7 @@ export const auditPolicy = {
   apiVersion: "audit.k8s.io/v1",
   kind: "Policy",
   omitStages: ["RequestReceived"],
-  rules: [
-    { level: "None", users: ["system:apiserver", "system:kube-controller-manager", "system:anonymous"] },
-    { level: "Metadata" },
-  ],
+  rules: [{ level: "None", users: ["system:apiserver", "system:kube-controller-manager"] }, { level: "Metadata" }],
 };
 
 interface AuditEvent {

@@ -36,8 +36,9 @@ export function findGo(): string | null {
   return findInPath("go");
 }
 
+/** Looks where administrators' programs and Go are installed too, which the PATH of a script often leaves out. */
 export function findInPath(name: string): string | null {
-  const directories = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  const directories = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin", "/usr/local/go/bin"];
   return directories.map((directory) => join(directory, name)).find((file) => existsSync(file)) ?? null;
 }
 

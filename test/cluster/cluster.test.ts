@@ -1,8 +1,11 @@
 /** The harness itself: what it starts must be a Kubernetes cluster in the respects that the other suites rely on. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import type { V1EndpointSlice, V1ObjectReference } from "@kubernetes/client-node";
 import { eventually } from "../support/sluice-process.ts";
 import type { ApiClient, Reference } from "./api.ts";
+import { type Program, requireProgram } from "./binaries.ts";
 import { type Pod, Pods } from "./pods.ts";
 import { describeCluster } from "./suite.ts";
 import type { Echo } from "./upstream.ts";
@@ -127,6 +130,17 @@ describeCluster("a cluster", [], (given) => {
   });
 });
 
+describeCluster("the tools of a cluster", ["helm", "kubectl"], (given) => {
+  it("speak with it, by a kubeconfig, and find a released version", async () => {
+    const cluster = given();
+    const kubeconfig = await cluster.kubeconfig(cluster.admin);
+    const namespaces = await output("kubectl", ["get", "namespaces", "--output=name"], kubeconfig);
+    assert.match(namespaces, /^namespace\/kube-system$/m);
+    assert.match(await output("kubectl", ["version"], kubeconfig), /^Server Version: v1\.\d+\.\d+$/m);
+    assert.equal(await output("helm", ["list", "--all-namespaces", "--short"], kubeconfig), "");
+  });
+});
+
 describeCluster("Pods of a cluster", ["pods"], (given) => {
   const namespace = "pods";
   let api: ApiClient;
@@ -202,6 +216,11 @@ describeCluster("Pods of a cluster", ["pods"], (given) => {
     await endpointsBecome(api, namespace, []);
   });
 });
+
+async function output(program: Program, args: readonly string[], kubeconfig: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(requireProgram(program), [...args, "--kubeconfig", kubeconfig]);
+  return stdout.trim();
+}
 
 function configMap(namespace: string, name: string): Reference {
   return { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name } };

@@ -138,13 +138,16 @@ export class Cluster {
     return { kind: "token-file", path: await this.#write("token", identity.token) };
   }
 
+  /** The controllers end before it: after an outage they would wait for up to half a minute between two attempts. */
   async stopApiServer(signal: "SIGTERM" | "SIGKILL" = "SIGKILL"): Promise<void> {
+    await this.#controllerManager?.stop("SIGKILL");
     await this.#requireApiServer().stop(signal);
   }
 
-  /** At the address where it was. Resolves when it is ready. */
+  /** At the address where it was. Resolves when it is ready; the controllers follow within a second. */
   async startApiServer(): Promise<void> {
     await this.#requireApiServer().start(this.#secrets());
+    await this.#restartControllerManager();
   }
 
   /** With `compact`, no watch can go on from before. */
@@ -172,7 +175,6 @@ export class Cluster {
   async replaceTokenKey(): Promise<void> {
     this.#tokenKey = new TokenKey();
     await this.restartApiServer({ compact: false });
-    await this.#restartControllerManager();
   }
 
   /** With `keepLogs`, the directory stays for somebody to read. */
@@ -191,8 +193,7 @@ export class Cluster {
     this.#etcd = await Etcd.start(directory, watchdog);
     const options = { directory, watchdog, etcd: this.#etcd.url, users: this.#users };
     this.#apiServer = await ApiServer.create({ ...options, clientAuthority: this.#clientAuthority.ca });
-    await this.#apiServer.start(this.#secrets());
-    await this.#restartControllerManager();
+    await this.startApiServer();
     await this.#serviceAccountUid({ namespace: "default", name: "default" });
   }
 

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { eventually } from "../support/sluice-process.ts";
-import { removeLeftovers } from "./network.ts";
+import { ipProgram, removeLeftovers } from "./network.ts";
 import { describeWith } from "./suite.ts";
 
 const modules = {
@@ -55,10 +55,10 @@ describeWith("the network of the Pods", ["pods"], () => {
     await once(child.stdout ?? child, "data");
     const namespace = namesOf(child).find((name) => name.startsWith("sluice-")) ?? "";
     const forAnHour = ["netns", "exec", namespace, process.execPath, "-e", "setTimeout(() => {}, 3600000)"];
-    const inside = spawn("ip", forAnHour, { stdio: "ignore" });
+    const inside = spawn(ipProgram, forAnHour, { stdio: "ignore" });
     const ended = once(inside, "exit");
     await eventually(
-      async () => spawnSync("ip", ["netns", "pids", namespace], { encoding: "utf8" }).stdout,
+      async () => spawnSync(ipProgram, ["netns", "pids", namespace], { encoding: "utf8" }).stdout,
       (pids) => pids.includes(String(inside.pid)),
     );
     await removeLeftovers();

@@ -5,8 +5,11 @@
  */
 import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
+import { findInPath } from "./binaries.ts";
 import type { Watchdog } from "./watchdog.ts";
 
+/** Of iproute2. */
+export const ipProgram = findInPath("ip") ?? "ip";
 /** The longest name of an interface is 15 characters (IFNAMSIZ), which "slv" with a process id and a number fits. */
 const bridge = `slb${process.pid}`;
 const namespaceName = /^sluice-(\d+)-\d+$/;
@@ -93,7 +96,7 @@ async function ip(commands: readonly string[], options: readonly string[] = []):
 }
 
 async function run(args: readonly string[], input: string): Promise<string> {
-  const child = spawn("ip", args, { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(ipProgram, args, { stdio: ["pipe", "pipe", "pipe"] });
   let [output, errors] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     output += text;

@@ -9,7 +9,7 @@ import type { ApiClient, Manifest, Reference } from "./api.ts";
 import type { Cluster } from "./cluster.ts";
 import { Component } from "./component.ts";
 import { nodeName } from "./credentials.ts";
-import { type Attachment, PodNetwork } from "./network.ts";
+import { type Attachment, ipProgram, PodNetwork } from "./network.ts";
 import type { UpstreamOptions } from "./upstream.ts";
 
 const upstream = fileURLToPath(new URL("./upstream.ts", import.meta.url));
@@ -99,7 +99,7 @@ export class Pod {
     const program = new Component(
       {
         name: options.name,
-        file: "ip",
+        file: ipProgram,
         // It becomes the program, with the same process id.
         args: ["netns", "exec", attachment.namespace, ...inside],
         log: join(cluster.directory, "pods", `${options.namespace}-${options.name}.log`),

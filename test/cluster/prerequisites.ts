@@ -22,7 +22,8 @@ export const everythingMustRun = process.env.SLUICE_TEST_ALL === "1";
 export function missingPrerequisites(needs: readonly Need[]): readonly string[] {
   const missing: string[] = [];
   const programs = missingPrograms(needs);
-  if (programs.length > 0 && !(mayBuild() && findGo() !== null)) {
+  // A cold build takes a quarter of an hour, which nobody expects of `npm test`.
+  if (programs.length > 0 && !(everythingMustRun && findGo() !== null)) {
     const remedy = findGo() === null ? "install Go 1.26 or newer (https://go.dev/dl) and run" : "run";
     missing.push(
       `needs ${programs.join(", ")}: ${remedy} npm run test:cluster, which builds them once, or set KUBEBUILDER_ASSETS`,
@@ -34,11 +35,6 @@ export function missingPrerequisites(needs: readonly Need[]): readonly string[] 
 
 export function missingPrograms(needs: readonly Need[]): readonly Program[] {
   return needs.flatMap((need) => programsOf[need]).filter((program) => findProgram(program) === null);
-}
-
-/** A cold build takes a quarter of an hour, which nobody expects of `npm test`. */
-function mayBuild(): boolean {
-  return everythingMustRun || process.env.SLUICE_TEST_CLUSTER === "1";
 }
 
 function missingForPods(): readonly string[] {

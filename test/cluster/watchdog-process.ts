@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { ipProgram } from "./network.ts";
 import type { Charge, WatchdogLine } from "./watchdog.ts";
 
 const charges = new Map<string, Charge>();
@@ -30,10 +31,10 @@ function end(charge: Charge): void {
       }
       break;
     case "namespace":
-      spawnSync("ip", ["netns", "delete", charge.id]);
+      spawnSync(ipProgram, ["netns", "delete", charge.id]);
       break;
     case "interface":
-      spawnSync("ip", ["link", "delete", charge.id]);
+      spawnSync(ipProgram, ["link", "delete", charge.id]);
       break;
     case "directory":
       rmSync(charge.id, { recursive: true, force: true, maxRetries: 5 });
