@@ -199,7 +199,8 @@ async function nextHead(reader: MessageReader): Promise<Pick<Message, "headers">
   return { headers: head.headers, status: Number(status) };
 }
 
-function writeHead(send: SentRequest): string {
+/** The bytes of a request up to its body, or all of them where they are given. */
+export function writeHead(send: SentRequest): string {
   if (send.raw !== null) {
     return send.raw;
   }

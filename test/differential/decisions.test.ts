@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import type { Endpoint, Snapshot } from "../../src/model/snapshot.ts";
+import { translateCase } from "../support/case-translation.ts";
+import { type Case, type CaseRequest, loadCases } from "../support/cases.ts";
+import { Decider, type Decision } from "../support/decision.ts";
+import { toMap } from "../support/exchange.ts";
+
+/** Headers that features set; the others are the business of the sockets' side. */
+const decidedHeaders = /^(?:location|vary|access-control-.*)$/;
+
+/** What Sluice's router and features decide, where the case expects something else. */
+function mistakes(testCase: Case, request: CaseRequest, snapshot: Snapshot, decision: Decision): readonly string[] {
+  const { answer, upstream, reply } = request;
+  const wrong = (what: string, found: unknown, expected: unknown): readonly string[] =>
+    found === expected ? [] : [`${request.place} ${request.label}: ${what} is ${found}, not ${expected}`];
+  const headers = (found: ReadonlyMap<string, string>): readonly string[] =>
+    [...answer.headers]
+      .filter(([name]) => decidedHeaders.test(name))
+      .flatMap(([name, value]) => wrong(name, found.get(name) ?? null, value));
+
+  if (decision.kind === "answer") {
+    return [
+      ...wrong("the upstream", "none", upstream?.name ?? "none"),
+      ...wrong("the status", decision.status, answer.status),
+      ...headers(decision.headers),
+    ];
+  }
+  if (upstream === null) {
+    return wrong("a forwarded request", answer.status, statusOfFailure(testCase, request, snapshot, decision));
+  }
+  return [
+    ...wrong("an upstream", namesBehind(testCase, snapshot, decision.upstream).includes(upstream.name), true),
+    ...wrong("the target", decision.target, upstream.target),
+    ...headers(decision.edit(toMap(reply.headers), reply.status)),
+  ];
+}
+
+/** The status when a forwarded request reaches nobody; null when it should reach its upstream. */
+function statusOfFailure(
+  testCase: Case,
+  { send }: CaseRequest,
+  snapshot: Snapshot,
+  decision: Decision & { readonly kind: "forward" },
+): number | null {
+  if (decision.bodyLimit !== null && (send.chunks?.join("").length ?? 0) > decision.bodyLimit) {
+    return 413;
+  }
+  const names = namesBehind(testCase, snapshot, decision.upstream);
+  return testCase.upstreams.every(({ name, refuses }) => refuses || !names.includes(name)) ? 502 : null;
+}
+
+/** The upstreams of the case that stand behind an upstream of the Snapshot. */
+function namesBehind(testCase: Case, snapshot: Snapshot, key: string): readonly string[] {
+  const endpoints = snapshot.upstreams.find((upstream) => upstream.key === key)?.endpoints ?? [];
+  const addresses = endpoints.map(addressOf);
+  return testCase.upstreams
+    .filter((each) => each.addresses.some((one) => addresses.includes(one)))
+    .map(({ name }) => name);
+}
+
+function addressOf({ address, port }: Endpoint): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+describe("the cases, as far as router and features decide them", () => {
+  for (const testCase of loadCases()) {
+    it(`${testCase.name}: ${testCase.about}`, async () => {
+      const { snapshot, settings } = await translateCase(testCase);
+      const decider = new Decider(snapshot, settings.trustedProxies);
+      assert.deepEqual(
+        testCase.requests.flatMap((request) => mistakes(testCase, request, snapshot, decider.decide(request.send))),
+        [],
+      );
+    });
+  }
+});
