@@ -87,6 +87,8 @@ export class Controller {
   /** What the data plane was last given and did not refuse. */
   #inForce: Translation | null = null;
   #changedServices = new Set<string>();
+  /** What the list of problems was last made of. */
+  #problemParts: readonly (readonly Problem[])[] = [];
   #endpointsScheduled: boolean = false;
   /** When the first change came that no translation has read yet, as Clock.elapsed; null: none. */
   #changedAt: number | null = null;
@@ -274,8 +276,16 @@ export class Controller {
 
   #tellProblems(translation: Translation): void {
     const { store, names } = this.#parts;
-    const unresolved = unresolvedNames(translation.externalNames, names, store.objects);
-    const problems = [...store.problems, ...unresolved, ...translation.problems].sort(compareProblems);
+    const parts = [
+      store.problems,
+      unresolvedNames(translation.externalNames, names, store.objects),
+      translation.problems,
+    ] as const;
+    // Most changes are of endpoints and leave ten thousand problems as they were; these need not be sorted and told again.
+    if (parts.every((part, index) => part === this.#problemParts[index] || isEmpty(part, this.#problemParts[index])))
+      return;
+    this.#problemParts = parts;
+    const problems = parts.flat().sort(compareProblems);
     if (sameItems(problems, this.#state.problems)) return;
     const problemCounts = new Map<ProblemCode, number>();
     for (const { code } of problems) problemCounts.set(code, (problemCounts.get(code) ?? 0) + 1);
@@ -307,4 +317,8 @@ export class Controller {
 
 function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
   return a.length === b.length && a.every((item, i) => item === b[i]);
+}
+
+function isEmpty(part: readonly Problem[], before: readonly Problem[] | undefined): boolean {
+  return part.length === 0 && before?.length === 0;
 }

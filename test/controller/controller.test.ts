@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LiveSettings } from "../../src/controller/live-settings.ts";
 import { Controller, type ControllerParts } from "../../src/controller.ts";
 import { createLog } from "../../src/log.ts";
 import type { PrivateKeys, Snapshot } from "../../src/model/snapshot.ts";
@@ -64,7 +65,7 @@ class FakeNames {
   }
 }
 
-const settings = parseCommandLine("serve", [], {}).settings;
+const settings = parseCommandLine("serve", ["--configmap", "sluice/settings"], {}).settings;
 
 function build(objects: readonly KubernetesObject[] = shop(), translation?: ControllerParts["translation"]) {
   const clock = new FakeClock();
@@ -78,8 +79,10 @@ function build(objects: readonly KubernetesObject[] = shop(), translation?: Cont
       for (const object of more) store.put("test", object);
     });
   put(...objects);
+  const live = new LiveSettings(settings, store.objects);
+  live.start();
   const controller = new Controller({
-    settings,
+    settings: () => live.read(),
     store,
     names,
     dataPlane,
@@ -310,6 +313,21 @@ describe("the controller", () => {
     assert.ok(lines.length < 100, String(lines.length));
     assert.match(lines.at(-1) ?? "", /and 9950 more problems/);
     assert.equal(controller.state.problems.length, 10_000);
+  });
+
+  it("leaves the list of problems as it is when only endpoints change", async () => {
+    const { controller, clock, put } = build([
+      ...shop(),
+      ingress("shop/other", { hosts: { "other.example": { "/": "gone:80" } } }),
+    ]);
+    await controller.start();
+    await clock.advance(1000);
+    const { problems } = controller.state;
+    assert.equal(problems.length, 1);
+    put(slice("shop/web", { ready: ["10.0.0.2"], ports: ["80"] }));
+    await clock.advance(0);
+    assert.equal(controller.state.published, 2);
+    assert.equal(controller.state.problems, problems);
   });
 
   it("asks for the external names that routes need, and uses their addresses when they come", async () => {
