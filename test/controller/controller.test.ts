@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { LiveSettings } from "../../src/controller/live-settings.ts";
 import { Controller, type ControllerParts } from "../../src/controller.ts";
 import { createLog } from "../../src/log.ts";
 import type { PrivateKeys, Snapshot } from "../../src/model/snapshot.ts";
@@ -65,7 +64,7 @@ class FakeNames {
   }
 }
 
-const settings = parseCommandLine("serve", ["--configmap", "sluice/settings"], {}).settings;
+const settings = parseCommandLine("serve", [], {}).settings;
 
 function build(objects: readonly KubernetesObject[] = shop(), translation?: ControllerParts["translation"]) {
   const clock = new FakeClock();
@@ -79,10 +78,8 @@ function build(objects: readonly KubernetesObject[] = shop(), translation?: Cont
       for (const object of more) store.put("test", object);
     });
   put(...objects);
-  const live = new LiveSettings(settings, store.objects);
-  live.start();
   const controller = new Controller({
-    settings: () => live.read(),
+    settings,
     store,
     names,
     dataPlane,
