@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { load, type Measurement } from "./load.ts";
 import { type BenchOptions, readOptions, usage } from "./options.ts";
@@ -24,6 +24,8 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     requireMachine();
+    const [busy = 0] = loadavg();
+    if (busy > 0.5) say(`the machine is busy (load ${busy.toFixed(1)}): the figures will be too high\n`);
     const results = await measure(options);
     say(`\n${table(results)}\n`);
     const judged = targets(results);

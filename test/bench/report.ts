@@ -84,8 +84,9 @@ export function document(results: readonly Result[], command: string, date: Date
 ${table(results)}
 ${sentences.join("\n")}
 
-CPU time of all threads of the proxy per request, from /proc/PID/stat, is the measure, for it does not depend on how fast the load
-generator and the backend are. Each peer runs alone on core 0, wrk and the backend (nginx answering 100 bytes) on core 1; the
+CPU time of all threads of the proxy per request, from /proc/PID/stat, is the measure, for it depends little on how fast the load
+generator and the backend are. On a machine that is busy otherwise it rises by up to a third, most for those that spend it in
+the kernel, nginx and Sluice. Each peer runs alone on core 0, wrk and the backend (nginx answering 100 bytes) on core 1; the
 peers take turns in every round, and a ratio is the median of the ratios within rounds. ${results[0]?.rounds.length ?? 0} rounds. All peers route the
 same 10 hosts with 4 paths each over 5 Services, with keep-alive on both sides.
 
