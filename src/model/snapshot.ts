@@ -72,7 +72,7 @@ export interface Upstream {
   readonly service: ServiceRef;
   /** Without duplicates, ascending by address and port. Empty: 503. */
   readonly endpoints: readonly Endpoint[];
-  /** The DNS name of an ExternalName Service, sent as Host and SNI to it; null for all others. */
+  /** The DNS name of an ExternalName Service, sent to it as TLS server name (Host stays the client's); null for all others. */
   readonly externalName: string | null;
 }
 

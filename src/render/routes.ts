@@ -6,7 +6,7 @@ import type { Directive, NginxMap } from "../features/feature.ts";
 import { renderPolicy } from "../features/registry.ts";
 import type { Backend, Route, Upstream } from "../model/snapshot.ts";
 import { refuseDirective, refuseMap } from "./arguments.ts";
-import { endpointAddress, ours, upstreamName } from "./names.ts";
+import { endpointAddress, upstreamName } from "./names.ts";
 import { refuseArgument } from "./quote.ts";
 
 export interface RouteContext {
@@ -29,11 +29,7 @@ export function writeRoute(
   const policy = renderPolicy(route.policy, { ...location, declaredPath, schemeVariable: "$sluice_proto" });
   const directives =
     route.closed === null
-      ? [
-          ...hostOf(route.backend, context),
-          ...speak(policy.directives, route.backend, context),
-          ...writeBackend(route.backend, context),
-        ]
+      ? [...speak(policy.directives, route.backend, context), ...writeBackend(route.backend, context)]
       : [...policy.directives.filter(({ name }) => name === "add_header"), unavailable];
   const refused = firstRefusal(directives, policy.maps);
   if (refused !== null) {
@@ -51,7 +47,7 @@ function firstRefusal(directives: readonly Directive[], maps: readonly NginxMap[
 
 /** The directives for requests that no route takes. */
 export function writeUnmatched(backend: Backend, context: RouteContext): readonly Directive[] {
-  const directives = [...hostOf(backend, context), ...writeBackend(backend, context)];
+  const directives = writeBackend(backend, context);
   return firstRefusal(directives, []) === null ? directives : [unavailable];
 }
 
@@ -72,13 +68,6 @@ function writeBackend(backend: Backend, context: RouteContext): readonly Directi
 export function isUsable({ key, endpoints }: Upstream): boolean {
   const hasEndpoint = endpoints.some((endpoint) => endpointAddress(endpoint) !== null);
   return hasEndpoint && refuseArgument(upstreamName(key)) === null;
-}
-
-/** The Host that an ExternalName upstream gets. It stands first: a `rewrite … break` ends the directives of its module. */
-function hostOf(backend: Backend, context: RouteContext): readonly Directive[] {
-  const upstream = backend.kind === "upstream" ? context.upstreams.get(backend.upstream) : undefined;
-  const name = upstream?.externalName ?? null;
-  return name === null ? [] : [{ name: "set", args: [ours("$sluice_host"), name] }];
 }
 
 const unavailable: Directive = { name: "return", args: ["503"] };

@@ -19,7 +19,8 @@ export class Certificates {
   readonly #report: (fingerprint: string, reason: string) => void;
   /** Made once a certificate, for it costs milliseconds; kept while a Snapshot holds the certificate. */
   readonly #contexts = new Map<string, SecureContext>();
-  #byHost = new Map<string, SecureContext>();
+  /** null: the default, although a wildcard may cover the host, for its own certificate is missing and its owner is told so. */
+  #byHost = new Map<string, SecureContext | null>();
   #default: SecureContext;
 
   /** `selfSigned` serves names that have no certificate; `report` hears of a certificate that the TLS library refuses. */
@@ -37,10 +38,9 @@ export class Certificates {
       if (context !== null) this.#contexts.set(fingerprint, context);
     }
     if (patch.tls !== null) {
-      const byHost = new Map<string, SecureContext>();
+      const byHost = new Map<string, SecureContext | null>();
       for (const { host, certificate } of patch.tls) {
-        const context = certificate === null ? undefined : this.#contexts.get(certificate);
-        if (context !== undefined) byHost.set(host, context);
+        byHost.set(host, this.#contexts.get(certificate ?? "") ?? null);
       }
       this.#byHost = byHost;
     }
@@ -53,7 +53,7 @@ export class Certificates {
     const name = serverName.toLowerCase();
     const host = name.endsWith(".") ? name.slice(0, -1) : name;
     const exact = this.#byHost.get(host);
-    if (exact !== undefined) return exact;
+    if (exact !== undefined) return exact ?? this.#default;
     const dot = host.indexOf(".");
     const wildcard = dot > 0 ? this.#byHost.get(`*${host.slice(dot)}`) : undefined;
     return wildcard ?? this.#default;

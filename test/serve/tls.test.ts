@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
 import { makeCertificate } from "../support/pki.ts";
@@ -60,6 +61,7 @@ describe("TLS", () => {
       [
         ["*.shop.example", "bb"],
         ["missing.example", null],
+        ["missing.shop.example", null],
         ["shop.example", "aa"],
       ],
     );
@@ -83,6 +85,7 @@ describe("TLS", () => {
     ["www.shop.example", "DNS:*.shop.example"],
     ["a.b.shop.example", "DNS:ingress.local"],
     ["missing.example", "DNS:ingress.local"],
+    ["missing.shop.example", "DNS:ingress.local"],
     ["other.example", "DNS:ingress.local"],
     [undefined, "DNS:ingress.local"],
   ] as const) {
@@ -165,20 +168,14 @@ describe("TLS", () => {
 
   // A TLS socket says "drain" only after 64 KiB had to wait: a stream of small parts once stopped after the first for ever.
   it("passes a response on part by part, and a WebSocket byte by byte", async () => {
-    let parts = 0;
     const slow = await TestUpstream.start((socket) => {
-      socket.once("data", (chunk: Buffer) => {
-        if (chunk.includes("websocket")) {
+      let tunnel = false;
+      socket.on("data", (chunk: Buffer) => {
+        if (tunnel) socket.write(chunk);
+        else if (chunk.includes("websocket")) {
+          tunnel = true;
           socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
-          socket.on("data", (bytes: Buffer) => socket.write(bytes));
-          return;
-        }
-        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        const timer = setInterval(() => {
-          parts++;
-          socket.write(parts < 8 ? "1\r\nx\r\n" : "0\r\n\r\n");
-          if (parts === 8) clearInterval(timer);
-        }, 5);
+        } else sendParts(socket, 7);
       });
     });
     await plane.publish(oneRoute([slow.port]));
@@ -202,3 +199,14 @@ describe("TLS", () => {
     assert.equal(await namesFor("shop.example"), "DNS:ingress.local");
   });
 });
+
+/** A chunked response of so many parts, each on its own. */
+function sendParts(socket: Socket, parts: number): void {
+  socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  let sent = 0;
+  const timer = setInterval(() => {
+    sent++;
+    socket.write(sent <= parts ? "1\r\nx\r\n" : "0\r\n\r\n");
+    if (sent > parts) clearInterval(timer);
+  }, 5);
+}

@@ -11,7 +11,7 @@ import { emptySnapshot, type Host, type PrivateKeys, type Route, type Snapshot }
 import { type DataPlane, type DataPlaneSettings, startDataPlane } from "../../src/serve/dataplane.ts";
 import { type Message, MessageReader } from "./message-reader.ts";
 
-export const testSettings: DataPlaneSettings = {
+const testSettings: DataPlaneSettings = {
   bindAddress: "127.0.0.1",
   httpPort: 0,
   httpsPort: 0,
