@@ -58,16 +58,13 @@ export interface Rendering {
 export function renderNginx(input: RenderInput): Rendering {
   const { keys, settings, templates, selfSigned } = input;
   const snapshot = input.only === undefined ? input.snapshot : selectPart(input.snapshot, input.only);
-  const { configuration, notes } = configure(snapshot);
-  const fallback = snapshot.defaultCertificate === null ? null : certificateFile(snapshot.defaultCertificate);
+  const pairs = keyPairs(snapshot, keys);
+  const { configuration, notes } = configure(snapshot, keys);
+  const fallback = pairs.get(snapshot.defaultCertificate ?? "")?.path ?? null;
   const certificate = fallback ?? (selfSigned === null ? null : selfSignedFile);
   const files = [file("nginx.conf", layOut(configuration, settings, certificate, templates))];
-  for (const { fingerprint, chain } of snapshot.certificates) {
-    const path = certificateFile(fingerprint);
-    const key = keys.get(fingerprint);
-    if (path !== null && key !== undefined) {
-      files.push(file(`${path}.crt`, chain), file(`${path}.key`, key));
-    }
+  for (const { path, chain, key } of pairs.values()) {
+    files.push(file(`${path}.crt`, chain), file(`${path}.key`, key));
   }
   if (fallback === null && selfSigned !== null) {
     files.push(file(`${selfSignedFile}.crt`, selfSigned.chain), file(`${selfSignedFile}.key`, selfSigned.key));
@@ -76,14 +73,42 @@ export function renderNginx(input: RenderInput): Rendering {
 }
 
 /** The directives that a Snapshot becomes, before they are text. */
-export function configure(snapshot: Snapshot): {
+export function configure(
+  snapshot: Snapshot,
+  keys: PrivateKeys,
+): {
   readonly configuration: Configuration;
   readonly notes: readonly Note[];
 } {
   const upstreams = new Map(snapshot.upstreams.map((upstream) => [upstream.key, upstream]));
-  const { servers, maps, notes } = writeServers(snapshot, { upstreams });
+  const pairs = keyPairs(snapshot, keys);
+  const { servers, maps, notes } = writeServers(
+    snapshot,
+    { upstreams },
+    (fingerprint) => pairs.get(fingerprint)?.path ?? null,
+  );
   const speaksGrpc = snapshot.upstreams.some(({ protocol }) => protocol === "grpc" || protocol === "grpcs");
   return { configuration: { speaksGrpc, maps, upstreams: writeUpstreams([...upstreams.values()]), servers }, notes };
+}
+
+interface KeyPair {
+  /** Of the files, without extension. */
+  readonly path: string;
+  readonly chain: string;
+  readonly key: string;
+}
+
+/** The certificates that can be served, by fingerprint. nginx does not start when a file of a pair is missing. */
+function keyPairs(snapshot: Snapshot, keys: PrivateKeys): ReadonlyMap<string, KeyPair> {
+  const pairs = new Map<string, KeyPair>();
+  for (const { fingerprint, chain } of snapshot.certificates) {
+    const path = certificateFile(fingerprint);
+    const key = keys.get(fingerprint);
+    if (path !== null && key !== undefined) {
+      pairs.set(fingerprint, { path, chain, key });
+    }
+  }
+  return pairs;
 }
 
 const selfSignedFile = "certs/self-signed";

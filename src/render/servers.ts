@@ -8,7 +8,7 @@ import type { Host, Snapshot, TlsHost } from "../model/snapshot.ts";
 import { HostMap } from "../router/hosts.ts";
 import type { Note, ServerBlock } from "./configuration.ts";
 import { writeLocations } from "./locations.ts";
-import { certificateFile, serverName } from "./names.ts";
+import { serverName } from "./names.ts";
 import type { RouteContext } from "./routes.ts";
 
 export interface Servers {
@@ -17,7 +17,12 @@ export interface Servers {
   readonly notes: readonly Note[];
 }
 
-export function writeServers(snapshot: Snapshot, context: RouteContext): Servers {
+/** `fileOf` gives the path of a certificate's files by fingerprint; null: there is none, and the default one is served. */
+export function writeServers(
+  snapshot: Snapshot,
+  context: RouteContext,
+  fileOf: (fingerprint: string) => string | null,
+): Servers {
   const hosts = new HostMap<Host>();
   for (const host of snapshot.hosts) {
     hosts.add(host.name, host);
@@ -42,7 +47,7 @@ export function writeServers(snapshot: Snapshot, context: RouteContext): Servers
     servers.push({
       name: written,
       comments: missing.map(({ ingress, place, reason }) => `Ingress ${ingress}, ${place}: ${reason}`),
-      certificate: fingerprint === null ? null : certificateFile(fingerprint),
+      certificate: fingerprint === null ? null : fileOf(fingerprint),
       locations,
     });
     for (const map of used) {

@@ -1,0 +1,374 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { endpointAddress, upstreamName } from "../../src/render/names.ts";
+import { findDirectives } from "../support/nginx-parser.ts";
+import {
+  host,
+  locationsOf,
+  type Rendered,
+  render,
+  renderSettings,
+  route,
+  serverNamed,
+  snapshot,
+  upstream,
+  upstreamBackend,
+} from "./snapshots.ts";
+
+function argsOf(rendered: Rendered, name: string): readonly (readonly string[])[] {
+  return findDirectives(rendered.directives, name).map(({ args }) => args);
+}
+
+describe("the locations of a host", () => {
+  const shapes: readonly (readonly [string, Parameters<typeof host>, readonly string[]])[] = [
+    [
+      "a prefix is two, so that nginx neither cuts it short nor redirects",
+      ["a.example", route("/p", "web")],
+      ["= /p → web", "/p/ → web", "/ → 404"],
+    ],
+    ["the root is one", ["a.example", route("/", "web")], ["/ → web"]],
+    [
+      "an exact path goes before the prefix of that path",
+      ["a.example", route("=/p", "api"), route("/p", "web")],
+      ["= /p → api", "/p/ → web", "/ → 404"],
+    ],
+    [
+      "an exact path with a slash redirects nobody",
+      ["a.example", route("=/p/", "web"), route("/", "api")],
+      ["= /p/ → web", "= /p → api", "/ → api"],
+    ],
+    [
+      "a regular expression that matches a prefix's path without its slash gets it",
+      ["a.example", route("~/p$", "api"), route("/p", "web")],
+      ["= /p → api", "~* ^/p\\z → api", "/p/ → web", "/ → 404"],
+    ],
+    [
+      "regular expressions are in the router's order",
+      ["a.example", route("~/a", "web"), route("~/bb", "api"), route("~/c", "other")],
+      ["~* ^/bb → api", "~* ^/c → other", "~* ^/a → web", "/ → 404"],
+    ],
+    [
+      "alternatives of a regular expression begin at the start, all of them",
+      ["a.example", route("~/a|/b", "web")],
+      ["~* ^(?:/a|/b) → web", "/ → 404"],
+    ],
+    [
+      "of two routes with one path the first has it",
+      ["a.example", route("=/p", "api"), route("=/p", "web"), route("/q", "web"), route("/q/", "api")],
+      ["= /p → api", "= /q → web", "/q/ → web", "/ → 404"],
+    ],
+    [
+      "a Service that is missing answers 503",
+      ["a.example", route("/", "web", { backend: { kind: "unavailable", reason: "no such Service", service: null } })],
+      ["/ → 503"],
+    ],
+    ["an upstream that is missing answers 503", ["a.example", route("/", "gone")], ["/ → 503"]],
+    [
+      "a closed route answers 503 and does nothing else",
+      ["a.example", route("/", "web", { closed: "annotation x is invalid" })],
+      ["/ → 503"],
+    ],
+  ];
+  for (const [what, [name, ...routes], expected] of shapes) {
+    it(what, () => {
+      assert.deepEqual(locationsOf(serverNamed(render(snapshot({ hosts: [host(name, ...routes)] })), name)), expected);
+    });
+  }
+
+  it("lead to the host's default route, else to the default backend, where nothing matches", () => {
+    const own = { ...host("own.example", route("=/x", "web")), defaultRoute: route("/", "api") };
+    const rendered = render(snapshot({ hosts: [host("a.example"), own], defaultBackend: upstreamBackend("other") }));
+    assert.deepEqual(locationsOf(serverNamed(rendered, "own.example")), ["= /x → web", "/ → api"]);
+    assert.deepEqual(locationsOf(serverNamed(rendered, "a.example")), ["/ → other"]);
+    assert.deepEqual(locationsOf(serverNamed(rendered, "")), ["/ → other"]);
+  });
+
+  it("leave out what nginx cannot hold, and say so in the file and in the notes", () => {
+    const routes = [route("=/a\u001bb", "web"), route("=/x/../y", "web"), route("/ok", "web")];
+    const rendered = render(snapshot({ hosts: [host("a.example", ...routes)] }));
+    assert.deepEqual(locationsOf(serverNamed(rendered, "a.example")), ["= /ok → web", "/ok/ → web", "/ → 404"]);
+    assert.deepEqual(
+      rendered.notes.map(({ place, reason }) => [place, reason]),
+      [
+        ["a.example/a\u001bb", "left out, for the path holds a control character"],
+        ["a.example/x/../y", "left out, for the path has an empty or dot segment, which no request has"],
+      ],
+    );
+    assert.ok(
+      rendered.comments.some((comment) =>
+        comment.includes("a\\u001bb: left out, for the path holds a control character"),
+      ),
+    );
+  });
+
+  it("close a route whose directive cannot be written, for a guard could be among them", () => {
+    const cors = {
+      origins: ["*"],
+      methods: "GET\r\nX: y",
+      headers: "",
+      exposeHeaders: null,
+      credentials: false,
+      maxAge: 1,
+    };
+    const policy = { ...route("/", "web").policy, cors, sourceRange: { allow: ["10.0.0.0/8"], deny: [] } };
+    const rendered = render(snapshot({ hosts: [host("a.example", route("/", "web", { policy }))] }));
+    assert.deepEqual(locationsOf(serverNamed(rendered, "a.example")), ["/ → 503"]);
+    assert.deepEqual(
+      rendered.notes.map(({ reason }) => reason),
+      ["closed, for an argument holds a control character"],
+    );
+  });
+
+  it("say which Ingress they come from, and why they are closed, in one line each", () => {
+    const closed = route("/p", "web", {
+      closed: "annotation x is\n} invalid",
+      declaredPath: "/p\n} #",
+      ingress: "shop/web",
+    });
+    const { comments, text } = render(snapshot({ hosts: [host("a.example", closed)] }));
+    assert.ok(comments.includes(' Ingress shop/web, path "/p\\n} #"'));
+    assert.ok(comments.includes(" closed: annotation x is\\u000a} invalid"));
+    assert.doesNotMatch(text, /^\} /m);
+  });
+
+  it("add their headers to error pages, too", () => {
+    const cors = { origins: ["*"], methods: "GET", headers: "X-A", exposeHeaders: null, credentials: false, maxAge: 1 };
+    const policy = { ...route("/", "web").policy, cors };
+    const rendered = render(
+      snapshot({ hosts: [host("a.example", route("/a", "web", { policy }), route("/b", "web", { policy }))] }),
+    );
+    const pages = findDirectives(rendered.directives, "location").filter(({ args }) => args[1] === "//sluice/page/1");
+    assert.equal(pages.length, 1);
+    const [page] = pages;
+    assert.deepEqual(
+      findDirectives(page?.block ?? [], "add_header").map(({ args }) => args.slice(0, 2)),
+      [
+        ["Access-Control-Allow-Origin", "*"],
+        ["Access-Control-Allow-Methods", "GET"],
+        ["Access-Control-Allow-Headers", "X-A"],
+        ["Access-Control-Max-Age", "1"],
+      ],
+    );
+    assert.ok(argsOf(rendered, "error_page").some((args) => args.at(-1) === "//sluice/page/1"));
+  });
+});
+
+describe("the servers", () => {
+  it("begin with the one for every other name, on both ports", () => {
+    const rendered = render(snapshot({ hosts: [host("a.example", route("/", "web"))] }));
+    const [first, second] = findDirectives(rendered.directives, "server").filter(({ block }) => block !== null);
+    assert.deepEqual(
+      findDirectives(first?.block ?? [], "listen").map(({ args }) => args),
+      [
+        ["127.0.0.1:8080", "default_server"],
+        ["127.0.0.1:8443", "ssl", "http2", "default_server"],
+      ],
+    );
+    assert.deepEqual(
+      findDirectives(second?.block ?? [], "listen").map(({ args }) => args),
+      [["127.0.0.1:8080"], ["127.0.0.1:8443", "ssl", "http2"]],
+    );
+  });
+
+  it("listen on both families for ::", () => {
+    const settings = { ...renderSettings, bindAddress: "::" };
+    assert.deepEqual(argsOf(render(snapshot({}), { settings }), "listen"), [
+      ["[::]:8080", "default_server", "ipv6only=off"],
+      ["[::]:8443", "ssl", "http2", "default_server", "ipv6only=off"],
+    ]);
+  });
+
+  it("have a wildcard as an expression for one label, and no name that is a pattern to nginx", () => {
+    const hosts = ["", "*.a.example", "a.example", "~^.*$", ".a.example", "*", "a.*", "_;", "x".repeat(254)];
+    const rendered = render(snapshot({ hosts: hosts.map((name) => host(name, route("/", "web"))) }));
+    assert.deepEqual(argsOf(rendered, "server_name"), [[""], ["~^[^.]+\\.a\\.example$"], ["a.example"]]);
+    assert.equal(rendered.notes.length, 6);
+  });
+
+  it("serve a name that only has a certificate as the host that covers it", () => {
+    const rendered = render(
+      snapshot({
+        hosts: [host("", route("/any", "other")), host("*.a.example", route("/", "web"))],
+        tls: [
+          { host: "*.b.example", certificate: "f1", secret: "shop/b" },
+          { host: "x.a.example", certificate: "f2", secret: "shop/x" },
+        ],
+        certificates: ["f1", "f2"].map((fingerprint) => ({
+          fingerprint,
+          chain: `${fingerprint} chain`,
+          names: [],
+          notAfter: 0,
+          secrets: [],
+        })),
+      }),
+      {
+        keys: new Map([
+          ["f1", "f1 key"],
+          ["f2", "f2 key"],
+        ]),
+      },
+    );
+    assert.deepEqual(locationsOf(serverNamed(rendered, "x.a.example")), ["/ → web"]);
+    assert.deepEqual(locationsOf(serverNamed(rendered, "~^[^.]+\\.b\\.example$")), [
+      "= /any → other",
+      "/any/ → other",
+      "/ → 404",
+    ]);
+    assert.deepEqual(findDirectives([serverNamed(rendered, "x.a.example")], "ssl_certificate")[0]?.args, [
+      "certs/f2.crt",
+    ]);
+  });
+
+  it("take the certificate of the exact name before a wildcard's, even when it is the default one", () => {
+    const rendered = render(
+      snapshot({
+        hosts: [host("a.example.com", route("/", "web")), host("b.example.com", route("/", "web"))],
+        tls: [
+          { host: "*.example.com", certificate: "f1", secret: "shop/wild" },
+          { host: "a.example.com", certificate: null, secret: "shop/gone" },
+        ],
+        certificates: [{ fingerprint: "f1", chain: "chain", names: [], notAfter: 0, secrets: [] }],
+      }),
+      { keys: new Map([["f1", "key"]]) },
+    );
+    assert.deepEqual(findDirectives([serverNamed(rendered, "a.example.com")], "ssl_certificate"), []);
+    assert.equal(findDirectives([serverNamed(rendered, "b.example.com")], "ssl_certificate").length, 1);
+  });
+});
+
+describe("the files", () => {
+  const certificates = ["f1"].map((fingerprint) => ({
+    fingerprint,
+    chain: "chain one",
+    names: [],
+    notAfter: 0,
+    secrets: [],
+  }));
+  const keys = new Map([["f1", "key one"]]);
+
+  it("are nginx.conf, certificates and keys, for their owner's eyes alone", () => {
+    const selfSigned = { chain: "own chain", key: "own key" };
+    const { files } = render(snapshot({ certificates }), { keys, selfSigned });
+    assert.deepEqual(
+      files.map(({ path, mode, content }) => [path, mode, path === "nginx.conf" ? "" : content]),
+      [
+        ["nginx.conf", 0o600, ""],
+        ["certs/f1.crt", 0o600, "chain one"],
+        ["certs/f1.key", 0o600, "key one"],
+        ["certs/self-signed.crt", 0o600, "own chain"],
+        ["certs/self-signed.key", 0o600, "own key"],
+      ],
+    );
+  });
+
+  it("have no self-signed certificate where --default-ssl-certificate is in force", () => {
+    const rendered = render(snapshot({ certificates, defaultCertificate: "f1" }), {
+      keys,
+      selfSigned: { chain: "c", key: "k" },
+    });
+    assert.deepEqual(
+      rendered.files.map(({ path }) => path),
+      ["nginx.conf", "certs/f1.crt", "certs/f1.key"],
+    );
+    assert.deepEqual(argsOf(rendered, "ssl_certificate"), [["certs/f1.crt"]]);
+  });
+
+  it("refuse handshakes where there is no default certificate at all", () => {
+    const rendered = render(snapshot({}));
+    assert.deepEqual(argsOf(rendered, "ssl_reject_handshake"), [["on"]]);
+    assert.deepEqual(argsOf(rendered, "ssl_certificate"), []);
+  });
+
+  it("are never referred to without being there: a certificate without its key is the default one", () => {
+    const tls = [{ host: "a.example", certificate: "f1", secret: "shop/a" }];
+    const rendered = render(snapshot({ hosts: [host("a.example", route("/", "web"))], certificates, tls }));
+    assert.deepEqual(argsOf(rendered, "ssl_certificate"), []);
+    assert.equal(rendered.files.length, 1);
+  });
+
+  it("hold no private key in nginx.conf", () => {
+    assert.doesNotMatch(render(snapshot({ certificates }), { keys }).text, /key one|chain one/);
+  });
+});
+
+describe("the upstreams", () => {
+  it("have their endpoints, and name those that are no address", () => {
+    const endpoints = [
+      { address: "10.0.0.1", port: 80 },
+      { address: "2001:db8::1", port: 8080 },
+      { address: "evil.example", port: 80 },
+      { address: "10.0.0.1", port: 0 },
+    ];
+    const rendered = render(snapshot({ upstreams: [upstream("web", { endpoints })] }));
+    const [block] = findDirectives(rendered.directives, "upstream");
+    assert.deepEqual(block?.args, ["shop.web.80"]);
+    assert.deepEqual(
+      findDirectives(block?.block ?? [], "server").map(({ args }) => args[0]),
+      ["10.0.0.1:80", "[2001:db8::1]:8080"],
+    );
+    assert.ok(rendered.comments.some((comment) => comment.includes("evil.example 80")));
+  });
+
+  it("are left out when they have no endpoint, and their locations answer 503", () => {
+    const rendered = render(
+      snapshot({ hosts: [host("a.example", route("/", "web"))], upstreams: [upstream("web", { endpoints: [] })] }),
+    );
+    assert.deepEqual(findDirectives(rendered.directives, "upstream"), []);
+    assert.deepEqual(locationsOf(serverNamed(rendered, "a.example")), ["/ → 503"]);
+  });
+
+  it("of an ExternalName Service get the client's Host, and their own name in TLS where they speak it", () => {
+    const rendered = render(
+      snapshot({
+        hosts: [host("a.example", route("/", "web"))],
+        upstreams: [upstream("web", { externalName: "api.vendor.example", protocol: "https" })],
+      }),
+    );
+    assert.deepEqual(argsOf(rendered, "set"), []);
+    assert.deepEqual(argsOf(rendered, "proxy_ssl_name"), [["api.vendor.example"]]);
+    assert.deepEqual(argsOf(rendered, "proxy_pass"), [["https://shop.web.80"]]);
+  });
+
+  it("that speak gRPC are spoken to by nginx's module for it, with its timeouts", () => {
+    const rendered = render(
+      snapshot({ hosts: [host("a.example", route("/", "web"))], upstreams: [upstream("web", { protocol: "grpc" })] }),
+    );
+    assert.deepEqual(argsOf(rendered, "grpc_pass"), [["grpc://shop.web.80"]]);
+    assert.deepEqual(findDirectives([serverNamed(rendered, "a.example")], "proxy_read_timeout"), []);
+    assert.equal(findDirectives([serverNamed(rendered, "a.example")], "grpc_read_timeout").length, 1);
+  });
+
+  it("have names without any character that means something in a URL, different for different keys", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "grapheme", maxLength: 20 }),
+        fc.string({ unit: "grapheme", maxLength: 20 }),
+        (a, b) => {
+          assert.match(upstreamName(a), /^[a-z0-9._-]*$/);
+          assert.equal(upstreamName(a) === upstreamName(b), a === b);
+        },
+      ),
+    );
+    assert.notEqual(upstreamName("a-b/c/80"), upstreamName("a/b-c/80"));
+    assert.notEqual(upstreamName("Shop/web/80"), upstreamName("shop/web/80"));
+  });
+
+  it("know an address from a name", () => {
+    for (const address of ["10.0.0.1", "::1", "2001:db8::1", "::ffff:10.0.0.1"]) {
+      assert.notEqual(endpointAddress({ address, port: 80 }), null, address);
+    }
+    for (const address of [
+      "",
+      "10.1",
+      "0x7f000001",
+      "localhost",
+      "fe80::1%eth0",
+      "10.0.0.1;",
+      "[::1]",
+      "unix:/x",
+      "10.0.0.1 down",
+    ]) {
+      assert.equal(endpointAddress({ address, port: 80 }), null, address);
+    }
+  });
+});
