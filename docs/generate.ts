@@ -5,12 +5,14 @@
 import { writeFileSync } from "node:fs";
 import { annotationsReference, problemsReference } from "../src/features/reference.ts";
 import { metricsReference } from "../src/serve/metrics.ts";
+import { configMapReference } from "../src/settings/config-map-reference.ts";
 import { settingsReference } from "../src/settings/reference.ts";
 
 /** The pages by file name in docs/. */
 export function referencePages(): ReadonlyMap<string, string> {
   return new Map([
     ["annotations.md", annotationsReference()],
+    ["configmap.md", configMapReference()],
     ["metrics.md", metricsReference()],
     ["problems.md", problemsReference()],
     ["settings.md", settingsReference()],

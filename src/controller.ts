@@ -39,7 +39,8 @@ export interface ResolvedNames {
 }
 
 export interface ControllerParts {
-  readonly settings: TranslateSettings;
+  /** Read for each translation; the same settings, and the same problems, while nothing changes. */
+  readonly settings: () => { readonly settings: TranslateSettings; readonly problems: readonly Problem[] };
   readonly store: ObservedStore;
   readonly names: ResolvedNames;
   readonly dataPlane: { publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void> };
@@ -54,7 +55,7 @@ export interface ControllerState {
   readonly snapshot: Snapshot;
   /** Our Ingresses as every worker serves them, ascending; the list is the same until one changes. Null: none are yet. */
   readonly served: readonly Ingress[] | null;
-  /** Sorted; of the store, of external names and of the last translation. */
+  /** Sorted; of settings, of the store, of external names and of the last translation. */
   readonly problems: readonly Problem[];
   /** Every code that occurs, with how many there are. */
   readonly problemCounts: ReadonlyMap<ProblemCode, number>;
@@ -211,7 +212,8 @@ export class Controller {
   }
 
   #input(): TranslateInput {
-    const { settings, store, names } = this.#parts;
+    const { store, names } = this.#parts;
+    const { settings } = this.#parts.settings();
     return { objects: store.objects, settings, resolved: names.resolved, now: this.#clock.now() };
   }
 
@@ -275,8 +277,9 @@ export class Controller {
   }
 
   #tellProblems(translation: Translation): void {
-    const { store, names } = this.#parts;
+    const { settings, store, names } = this.#parts;
     const parts = [
+      settings().problems,
       store.problems,
       unresolvedNames(translation.externalNames, names, store.objects),
       translation.problems,

@@ -22,6 +22,8 @@ import {
 export interface Settings {
   /** Files and directories; "-" is standard input. */
   readonly manifests: readonly string[];
+  /** `namespace/name` of the ConfigMap whose keys overrule flags and environment; null: none. */
+  readonly configMapName: string | null;
   readonly profile: "spec";
   /** 0: any free port. */
   readonly httpPort: number;
@@ -70,6 +72,14 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     default: [],
     summary:
       "Read Kubernetes objects from this file or directory, recursively, and watch it; - is standard input. May be repeated.",
+    commands: reading,
+  },
+  configMapName: {
+    flag: "configmap",
+    configMap: null,
+    type: optional(namespacedName),
+    default: null,
+    summary: "ConfigMap with settings under the names of ingress-nginx, which overrule flags; empty is none.",
     commands: reading,
   },
   httpPort: {
@@ -188,6 +198,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   sslRedirect: {
     flag: "ssl-redirect",
     configMap: "ssl-redirect",
+    live: true,
     type: toggle,
     default: false,
     summary: "Redirect HTTP to HTTPS for hosts that have TLS, where the Ingress does not say otherwise.",
@@ -196,6 +207,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   proxyBodySize: {
     flag: "proxy-body-size",
     configMap: "proxy-body-size",
+    live: true,
     type: size,
     default: 1024 ** 2,
     summary: "Largest request body, where the Ingress does not say otherwise; 0 is unlimited.",
@@ -204,6 +216,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   proxyConnectTimeout: {
     flag: "proxy-connect-timeout",
     configMap: "proxy-connect-timeout",
+    live: true,
     type: duration(1),
     default: 5000,
     summary: "Time to connect to an upstream, where the Ingress does not say otherwise.",
@@ -212,6 +225,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   proxyReadTimeout: {
     flag: "proxy-read-timeout",
     configMap: "proxy-read-timeout",
+    live: true,
     type: duration(1),
     default: 60_000,
     summary: "Time between two reads from an upstream, where the Ingress does not say otherwise.",
@@ -220,6 +234,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   proxySendTimeout: {
     flag: "proxy-send-timeout",
     configMap: "proxy-send-timeout",
+    live: true,
     type: duration(1),
     default: 60_000,
     summary: "Time between two writes to an upstream, where the Ingress does not say otherwise.",
@@ -251,7 +266,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   },
   accessLogFormat: {
     flag: "access-log-format",
-    configMap: null,
+    configMap: "access-log-format",
     type: choice("json", "nginx", "off"),
     default: "json",
     summary: "One line a request on standard output: JSON, ingress-nginx's format, or none.",

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { unresolvedNames } from "../controller/external-names.ts";
+import { LiveSettings } from "../controller/live-settings.ts";
 import type { Log } from "../log.ts";
 import { compareProblems, formatProblem, type Problem } from "../model/problem.ts";
 import { type Rendering, renderNginx } from "../render/nginx.ts";
@@ -29,7 +30,7 @@ export const render: Command = async (line, surroundings) => {
       "sluice render cannot choose a free port for nginx; give --http-port and --https-port a number",
     );
   const log = openLog(line, surroundings);
-  const { translation, problems } = await readAll(settings, surroundings, log);
+  const { translation, problems, configured } = await readAll(settings, surroundings, log);
   for (const problem of problems) surroundings.stderr.write(`${formatProblem(problem)}\n`);
   const only = onlyOf(options);
   // An empty nginx.conf would look like success.
@@ -38,7 +39,7 @@ export const render: Command = async (line, surroundings) => {
   const rendering = renderNginx({
     snapshot: translation.snapshot,
     keys: translation.keys,
-    settings,
+    settings: configured,
     templates: await readTemplates(),
     selfSigned: makeDefaultCertificate(Date.now(), randomBytes(16).toString("hex")),
     ...(only === undefined ? {} : { only }),
@@ -51,6 +52,8 @@ export const render: Command = async (line, surroundings) => {
 interface Read {
   readonly translation: Translation;
   readonly problems: readonly Problem[];
+  /** Flags and environment, overruled by the ConfigMap. */
+  readonly configured: Settings;
 }
 
 /** Translates twice where there are external names: once to learn them, once with their addresses. */
@@ -60,15 +63,23 @@ async function readAll(settings: Settings, surroundings: Surroundings, log: Log)
   const source = openManifests({ paths: settings.manifests, store, stdin, log, watch: false });
   await source.start();
   await source.stop();
-  const input = { objects: store.objects, settings, resolved: new Map<string, readonly string[]>(), now: Date.now() };
-  const problems = [...store.problems];
+  const live = new LiveSettings(settings, store.objects).read();
+  const configured = live.settings;
+  const input = {
+    objects: store.objects,
+    settings: configured,
+    resolved: new Map<string, readonly string[]>(),
+    now: Date.now(),
+  };
+  const problems = [...live.problems, ...store.problems];
   let translation = translate(input, null);
   if (translation.externalNames.length > 0) {
     const names = await resolveNames(translation.externalNames);
     translation = translate({ ...input, resolved: names.resolved }, translation);
     problems.push(...unresolvedNames(translation.externalNames, names, store.objects));
   }
-  return { translation, problems: [...problems, ...translation.problems].sort(compareProblems) };
+  problems.push(...translation.problems);
+  return { translation, problems: problems.sort(compareProblems), configured };
 }
 
 /** The addresses and failures of the names after one lookup each. */

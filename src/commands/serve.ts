@@ -19,8 +19,9 @@ export const serve: Command = async (line, surroundings) => {
   const { http, https, admin } = sluice.addresses;
   log.info("ready", { http: http.join(","), https: https.join(","), admin, version });
   const signal = await untilAborted(stop);
-  log.info("stopping", { signal, grace: `${settings.shutdownGracePeriod / 1000}s` });
-  await sluice.stop(settings.shutdownGracePeriod);
+  const { shutdownGracePeriod } = sluice.settings;
+  log.info("stopping", { signal, grace: `${shutdownGracePeriod / 1000}s` });
+  await sluice.stop(shutdownGracePeriod);
   log.info("stopped");
   return 0;
 };

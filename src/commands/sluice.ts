@@ -2,6 +2,7 @@
  * A running Sluice, put together for serve and demo: sources fill the store, the controller translates it, the data plane
  * serves the result, and the admin port tells of all of them. It also knows the order in which they start and stop.
  */
+import { LiveSettings } from "../controller/live-settings.ts";
 import { Controller } from "../controller.ts";
 import type { Log } from "../log.ts";
 import { type Admin, startAdmin } from "../serve/admin.ts";
@@ -18,6 +19,8 @@ export interface Sluice {
   /** As listened on, such as "0.0.0.0:8080". */
   readonly addresses: { readonly http: readonly string[]; readonly https: readonly string[]; readonly admin: string };
   readonly ports: { readonly http: number; readonly https: number };
+  /** What it has started with: flags and environment, overruled by the ConfigMap. */
+  readonly settings: Settings;
   /** Fails readiness at once, lets what is under way end within `grace` milliseconds, then lets go of everything. */
   stop(grace: number): Promise<void>;
 }
@@ -52,15 +55,19 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
       await end(running, 0);
       return null;
     }
-    const dataPlane = await startDataPlane({ settings, log, accessLog: (lines) => sink.write(lines) });
+    // Known now that the objects are: the ConfigMap has a say in what the data plane starts with.
+    const live = new LiveSettings(settings, store.objects);
+    const started = live.start();
+    const dataPlane = await startDataPlane({ settings: started, log, accessLog: (lines) => sink.write(lines) });
     running.dataPlane = dataPlane;
-    const controller = new Controller({ settings, store, names, dataPlane, log });
+    const controller = new Controller({ settings: () => live.read(), store, names, dataPlane, log });
     running.controller = controller;
     status.started(controller, dataPlane);
     await controller.start();
     return {
       addresses: { ...dataPlane.addresses, admin: admin.address },
       ports: dataPlane.ports,
+      settings: started,
       stop: (grace) => end(running, grace),
     };
   } catch (error) {

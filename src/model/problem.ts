@@ -60,7 +60,11 @@ export const problemCodes = {
     "An annotation's value is invalid; it does nothing, or closes its paths with 503 where it guards access.",
   ConflictingAnnotation: "Two annotations of one object contradict each other; the message says which one counts.",
   InvalidSetting:
-    "A setting names an object that does not exist or cannot be used; the message says what is served instead.",
+    "A setting names an object that does not exist or has a value that cannot be used; the message says what counts instead.",
+  UnknownSetting: "A key of the ConfigMap of settings does not exist; it does nothing.",
+  UnsupportedSetting: "A key of ingress-nginx's ConfigMap is known but not supported here; it does nothing.",
+  SettingNeedsRestart:
+    "A setting of the ConfigMap has changed that is read at the start alone; the value in force stays until Sluice restarts.",
 } as const satisfies Record<string, string>;
 
 export type ProblemCode = keyof typeof problemCodes;

@@ -23,8 +23,7 @@ export function settingsReference(): string {
     "",
     "## Settings of the router",
     "",
-    "The last column is the key of ingress-nginx's ConfigMap that has the same meaning, for those who look for it. Sluice does",
-    "not read settings from a ConfigMap yet.",
+    "The last column is the key by which the ConfigMap of `--configmap` overrules the flag: see [configmap.md](configmap.md).",
     "",
     ...table(
       rows.filter((row) => row.commands.length > 1 || row.commands[0] === "serve"),
@@ -49,7 +48,7 @@ export function settingsReference(): string {
 }
 
 function table(rows: readonly Row[], shared: boolean): string[] {
-  const heads = ["Flag", "Default", "Meaning", "Environment", ...(shared ? ["Commands", "ingress-nginx"] : [])];
+  const heads = ["Flag", "Default", "Meaning", "Environment", ...(shared ? ["Commands", "ConfigMap"] : [])];
   const cells = rows.map((row) => [
     code(row.placeholder === "" ? `--${row.flag}` : `--${row.flag} ${row.placeholder}`),
     row.default === "" ? "none" : code(row.default),

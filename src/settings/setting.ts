@@ -7,8 +7,10 @@ export type CommandName = (typeof commandNames)[number];
 export interface Setting<T> {
   /** Without the dashes. */
   readonly flag: string;
-  /** Key of ingress-nginx's ConfigMap with this meaning; null where there is none. */
+  /** Key in the ConfigMap of settings, ingress-nginx's where that has one of this meaning; null: a flag alone. */
   readonly configMap: string | null;
+  /** A change of that key is in force at once. Without this, the value found at the start counts until the next start. */
+  readonly live?: true;
   readonly type: ValueType<T>;
   readonly default: T;
   /** One sentence for help and reference; says what 0 and "" mean where they are allowed. */

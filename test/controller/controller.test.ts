@@ -79,7 +79,7 @@ function build(objects: readonly KubernetesObject[] = shop(), translation?: Cont
     });
   put(...objects);
   const controller = new Controller({
-    settings,
+    settings: () => ({ settings, problems: [] }),
     store,
     names,
     dataPlane,

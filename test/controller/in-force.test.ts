@@ -29,7 +29,14 @@ function build(...objects: readonly KubernetesObject[]) {
   };
   put(...objects);
   const { settings } = parseCommandLine("serve", [], {});
-  const controller = new Controller({ settings, store, names, dataPlane, log, clock });
+  const controller = new Controller({
+    settings: () => ({ settings, problems: [] }),
+    store,
+    names,
+    dataPlane,
+    log,
+    clock,
+  });
   const told: ControllerState[] = [];
   controller.onChange((state) => told.push(state));
   return { clock, store, dataPlane, controller, put, told };

@@ -54,7 +54,13 @@ describe("changes while requests and WebSockets are under way", () => {
     const settings = parseCommandLine("serve", [], {}).settings;
     const quiet = { debug() {}, info() {}, warn() {}, error() {} };
     const names = { resolved: new Map(), errors: new Map(), set() {}, onChange() {} };
-    controller = new Controller({ settings, store, names, dataPlane: plane.plane, log: quiet });
+    controller = new Controller({
+      settings: () => ({ settings, problems: [] }),
+      store,
+      names,
+      dataPlane: plane.plane,
+      log: quiet,
+    });
     put(ingress("shop/web", { hosts: { "a.example": { "/": "web:80" } } }));
     put(service("shop/web"));
     for (const { port } of upstreams) put(sliceOf(port));

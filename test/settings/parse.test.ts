@@ -27,6 +27,7 @@ describe("the command line", () => {
     const { settings, options } = parse("");
     assert.deepEqual(settings, {
       manifests: [],
+      configMapName: null,
       httpPort: 8080,
       httpsPort: 8443,
       adminPort: 10254,

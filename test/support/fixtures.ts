@@ -3,6 +3,7 @@
  * What a call leaves out has the value that most tests want; the result has passed no validation, so write valid values.
  */
 import type {
+  ConfigMap,
   EndpointSlice,
   Endpoints,
   Ingress,
@@ -189,6 +190,14 @@ export function secret(id: string, data: Readonly<Record<string, string>>, type 
 /** A kubernetes.io/tls Secret of what `makeCertificate` returns. */
 export function tlsSecret(id: string, files: { readonly cert: string; readonly key: string }): Secret {
   return secret(id, { "tls.crt": files.cert, "tls.key": files.key }, "kubernetes.io/tls");
+}
+
+/** `data` as pairs where their order matters. */
+export function configMap(
+  id: string,
+  data: Readonly<Record<string, string>> | readonly (readonly [string, string])[],
+): ConfigMap {
+  return { kind: "ConfigMap", meta: meta(id), data: new Map(Array.isArray(data) ? data : Object.entries(data)) };
 }
 
 /** The store's view of these objects, in the order given. */

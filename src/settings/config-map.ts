@@ -1,0 +1,208 @@
+/**
+ * From the ConfigMap of settings to Settings: its keys have the names and, as far as they go, the meaning that they have
+ * in ingress-nginx, and overrule flags. A key that is not understood is a Problem on the ConfigMap, and all others
+ * count. What a key may change without a restart is told by the settings table; the rest is taken at the start.
+ */
+import { nearest } from "../model/nearest.ts";
+import type { ObjectRef, Problem, ProblemCode } from "../model/problem.ts";
+import { compareText } from "../model/problem.ts";
+import { type Settings, settingsTable } from "../settings.ts";
+import type { ConfigMap } from "../sources/objects.ts";
+import { knownKeys } from "./config-map-keys.ts";
+import type { Setting } from "./setting.ts";
+
+export interface Configured {
+  readonly settings: Settings;
+  /** Sorted by key. */
+  readonly problems: readonly Problem[];
+}
+
+type Field = keyof Settings;
+
+/** Switches that ingress-nginx words differently than our flags; each with the field that it decides. */
+const switches = { "use-forwarded-headers": "trustedProxies", "disable-access-log": "accessLogFormat" } as const;
+
+/** Everybody: whom ingress-nginx believes when use-forwarded-headers is on and no network is named. */
+const everybody: readonly string[] = ["0.0.0.0/0", "::/0"];
+
+const fields = Object.keys(settingsTable) as readonly Field[];
+
+const fieldOfKey: ReadonlyMap<string, Field> = new Map([
+  ...fields.flatMap((field) => {
+    const key = settingsTable[field].configMap;
+    return key === null ? [] : [[key, field] as const];
+  }),
+  ...Object.entries(switches),
+]);
+
+/** Every key that does something here, ascending. */
+export const supportedKeys: readonly string[] = [...fieldOfKey.keys()].sort(compareText);
+
+/**
+ * `base` is what flags and environment say, with the name of the ConfigMap; `configMap` null: there is none of that name.
+ * `started` is what this process began with, null before that: what needs a restart then stays as it is, with a Problem.
+ */
+export function applyConfigMap(configMap: ConfigMap | null, base: Settings, started: Settings | null): Configured {
+  if (base.configMapName === null) return { settings: base, problems: [] };
+  const [namespace = "", name = ""] = base.configMapName.split("/");
+  const object: ObjectRef = { kind: "ConfigMap", namespace, name };
+  const reading = new Reading(object, configMap?.data ?? new Map(), base);
+  if (configMap === null)
+    reading.tell(
+      "",
+      "InvalidSetting",
+      "it does not exist, so that flags alone count; create it, or remove --configmap",
+    );
+  // Sorted, for disable-access-log has the last word over access-log-format, wherever they stand.
+  for (const [key, text] of [...reading.data].sort(([a], [b]) => compareText(a, b))) readKey(reading, key, text);
+  if (started !== null) for (const field of fields) keepStarted(reading, field, started);
+  const problems = reading.problems.sort((a, b) => compareText(a.field, b.field));
+  return { settings: Object.freeze(reading.settings), problems };
+}
+
+/** True when no setting differs. */
+export function sameSettings(a: Settings, b: Settings): boolean {
+  return fields.every((field) => show(field, a) === show(field, b));
+}
+
+/** True when a change of the key is in force at once. */
+export function isLive(key: string): boolean {
+  const field = fieldOfKey.get(key);
+  return field !== undefined && settingOf(field).live === true;
+}
+
+class Reading {
+  readonly object: ObjectRef;
+  readonly data: ReadonlyMap<string, string>;
+  readonly base: Settings;
+  readonly settings: { -readonly [F in Field]: Settings[F] };
+  readonly problems: Problem[] = [];
+
+  constructor(object: ObjectRef, data: ReadonlyMap<string, string>, base: Settings) {
+    this.object = object;
+    this.data = data;
+    this.base = base;
+    this.settings = { ...base };
+  }
+
+  /** `key` "": the whole object. */
+  tell(key: string, code: ProblemCode, message: string): void {
+    const field = key === "" ? "" : `data.${cut(key)}`;
+    this.problems.push({ code, object: this.object, field, message });
+  }
+}
+
+function readKey(reading: Reading, key: string, text: string): void {
+  const field = fieldOfKey.get(key);
+  if (field === "trustedProxies") readTrust(reading, key);
+  else if (key === "disable-access-log") readAccessLog(reading, key, text);
+  else if (field !== undefined) readField(reading, key, field, text);
+  else readOther(reading, key, text);
+}
+
+function readOther(reading: Reading, key: string, text: string): void {
+  const known = knownKeys.get(key);
+  const value = text.trim();
+  if (known === undefined) reading.tell(key, "UnknownSetting", unknown(key));
+  else if (value !== "" && !known.same.includes(value))
+    reading.tell(key, "UnsupportedSetting", `${quote(text)} is not supported: ${known.reason}`);
+}
+
+function readField<F extends Field>(reading: Reading, key: string, field: F, text: string): void {
+  const { type } = settingOf(field);
+  const read = type.read(spelling(field, text.trim()), "environment");
+  if ("wants" in read) reading.tell(key, "InvalidSetting", invalid(text, read.wants, show(field, reading.base)));
+  else reading.settings[field] = read.value;
+}
+
+/** Our readers know one spelling of a switch, and 0 for a worker a core. */
+function spelling(field: Field, text: string): string {
+  if (settingOf(field).type.placeholder === "") return asSwitch(text) ?? text;
+  return field === "workers" && text === "auto" ? "0" : text;
+}
+
+/** The spellings that ingress-nginx takes for true and false; null for any other text. */
+function asSwitch(text: string): "true" | "false" | null {
+  if (/^(1|t|true)$/i.test(text)) return "true";
+  return /^(0|f|false)$/i.test(text) ? "false" : null;
+}
+
+/**
+ * Both keys together, in whichever order they stand: use-forwarded-headers says whether anybody is believed, the networks
+ * say who. Without the former, the flag decides, as it does for the networks.
+ */
+function readTrust(reading: Reading, key: string): void {
+  const { data, base, settings } = reading;
+  const networks = settingOf("trustedProxies").type;
+  const text = data.get(key) ?? "";
+  const given = data.get("use-forwarded-headers")?.trim();
+  const believe = given === undefined ? base.trustedProxies.length > 0 : asSwitch(given) === "true";
+  const named = networks.read(data.get("proxy-real-ip-cidr")?.trim() ?? "", "environment");
+  if (key === "use-forwarded-headers") {
+    if (asSwitch(text.trim()) === null) reading.tell(key, "InvalidSetting", invalid(text, "true or false", "false"));
+  } else if ("wants" in named) {
+    // Nobody rather than everybody: a mistyped network must not open what it was to narrow.
+    reading.tell(key, "InvalidSetting", invalid(text, named.wants, "no network"));
+  } else if (!believe && text.trim() !== "") {
+    reading.tell(
+      key,
+      "InvalidSetting",
+      `${quote(text)} does nothing without use-forwarded-headers "true"; set that, too`,
+    );
+  }
+  if (!believe || "wants" in named) settings.trustedProxies = [];
+  else if (named.value.length > 0) settings.trustedProxies = named.value;
+  else if (base.trustedProxies.length === 0) settings.trustedProxies = everybody;
+}
+
+function readAccessLog(reading: Reading, key: string, text: string): void {
+  const disabled = asSwitch(text.trim());
+  if (disabled === null) reading.tell(key, "InvalidSetting", invalid(text, "true or false", "the flag"));
+  else if (disabled === "true") reading.settings.accessLogFormat = "off";
+}
+
+function keepStarted<F extends Field>(reading: Reading, field: F, started: Settings): void {
+  const { settings, data } = reading;
+  if (settingOf(field).live === true || show(field, settings) === show(field, started)) return;
+  const wanted = show(field, settings);
+  settings[field] = started[field];
+  const keys = [...fieldOfKey].filter(([, other]) => other === field).map(([key]) => key);
+  const key = keys.find((each) => data.has(each)) ?? keys[0] ?? "";
+  const now = show(field, started);
+  reading.tell(
+    key,
+    "SettingNeedsRestart",
+    `${quote(wanted)} waits for a restart, ${quote(now)} counts; restart Sluice`,
+  );
+}
+
+/** The table's row; its type cannot be followed through the index. */
+function settingOf<F extends Field>(field: F): Setting<Settings[F]> {
+  return settingsTable[field];
+}
+
+function show(field: Field, settings: Settings): string {
+  return showAs(settingOf(field), settings[field]);
+}
+
+function showAs<F extends Field>(setting: Setting<Settings[F]>, value: Settings[F]): string {
+  return setting.type.show(value);
+}
+
+function invalid(text: string, wants: string, instead: string): string {
+  return `${quote(text)} is not understood, ${instead || "none"} counts; write ${wants}`;
+}
+
+function unknown(key: string): string {
+  const guess = nearest(key, supportedKeys) ?? nearest(key, knownKeys.keys());
+  const remedy = guess === null ? `the keys are ${supportedKeys.join(", ")}` : `did you mean ${guess}?`;
+  return `${quote(key)} is no setting; ${remedy}`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(cut(text));
+}
+
+function cut(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100).toWellFormed()}…` : text;
+}

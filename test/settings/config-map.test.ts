@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Problem } from "../../src/model/problem.ts";
+import { applyConfigMap, isLive, sameSettings, supportedKeys } from "../../src/settings/config-map.ts";
+import { knownKeys } from "../../src/settings/config-map-keys.ts";
+import { parseCommandLine, tableRows } from "../../src/settings/parse.ts";
+import type { Settings } from "../../src/settings.ts";
+import type { ConfigMap } from "../../src/sources/objects.ts";
+import { configMap } from "../support/fixtures.ts";
+
+const name = "sluice/settings";
+
+function flags(...args: string[]): Settings {
+  return parseCommandLine("serve", ["--configmap", name, ...args], {}).settings;
+}
+
+function apply(data: Readonly<Record<string, string>>, base = flags(), started: Settings | null = null) {
+  return applyConfigMap(configMap(name, data), base, started);
+}
+
+function told(problems: readonly Problem[]): string[] {
+  return problems.map(({ code, field, message }) => `${code} ${field} ${message}`);
+}
+
+/** A key, its text, the field that it sets and the value that it sets. */
+const values: readonly (readonly [key: string, text: string, field: keyof Settings, value: unknown])[] = [
+  ["proxy-body-size", "8m", "proxyBodySize", 8 * 1024 ** 2],
+  ["proxy-body-size", "0", "proxyBodySize", 0],
+  ["proxy-body-size", " 8M ", "proxyBodySize", 8 * 1024 ** 2],
+  ["proxy-connect-timeout", "10", "proxyConnectTimeout", 10_000],
+  ["proxy-read-timeout", "3600", "proxyReadTimeout", 3_600_000],
+  ["proxy-send-timeout", "90s", "proxySendTimeout", 90_000],
+  ["ssl-redirect", "true", "sslRedirect", true],
+  ["ssl-redirect", "True", "sslRedirect", true],
+  ["ssl-redirect", "0", "sslRedirect", false],
+  ["client-header-timeout", "60", "clientHeaderTimeout", 60_000],
+  ["keep-alive", "75", "keepAliveTimeout", 75_000],
+  ["worker-shutdown-timeout", "240s", "shutdownGracePeriod", 240_000],
+  ["worker-processes", "4", "workers", 4],
+  ["worker-processes", "auto", "workers", 0],
+  ["bind-address", "192.0.2.1", "bindAddress", "192.0.2.1"],
+  ["access-log-format", "nginx", "accessLogFormat", "nginx"],
+  ["disable-access-log", "true", "accessLogFormat", "off"],
+  ["disable-access-log", "false", "accessLogFormat", "json"],
+];
+
+describe("the ConfigMap of settings", () => {
+  for (const [key, text, field, value] of values) {
+    it(`sets ${field} by ${key}: ${JSON.stringify(text)}`, () => {
+      const { settings, problems } = apply({ [key]: text });
+      assert.deepEqual(settings[field], value);
+      assert.deepEqual(problems, []);
+      assert.deepEqual({ ...settings, [field]: 0 }, { ...flags(), [field]: 0 }, "and nothing else");
+    });
+  }
+
+  it("has a test for every key that it supports", () => {
+    const tested = new Set([...values.map(([key]) => key), "use-forwarded-headers", "proxy-real-ip-cidr"]);
+    assert.deepEqual([...tested].sort(), supportedKeys);
+    for (const { configMap } of tableRows()) assert.ok(configMap === null || tested.has(configMap), configMap ?? "");
+  });
+
+  it("wins over flags, and what it does not say is left to them", () => {
+    const base = flags("--proxy-body-size", "2m", "--proxy-read-timeout", "5s");
+    const { settings } = apply({ "proxy-body-size": "3m" }, base);
+    assert.equal(settings.proxyBodySize, 3 * 1024 ** 2);
+    assert.equal(settings.proxyReadTimeout, 5000);
+  });
+
+  it("is not asked for when no flag names it", () => {
+    const base = parseCommandLine("serve", [], {}).settings;
+    const { settings, problems } = applyConfigMap(configMap(name, { "proxy-body-size": "3m" }), base, null);
+    assert.equal(settings, base);
+    assert.deepEqual(problems, []);
+  });
+
+  it("is missed when a flag names it and it does not exist, and flags count", () => {
+    const base = flags("--proxy-body-size", "2m");
+    const { settings, problems } = applyConfigMap(null, base, null);
+    assert.ok(sameSettings(settings, base));
+    assert.deepEqual(problems, [
+      {
+        code: "InvalidSetting",
+        object: { kind: "ConfigMap", namespace: "sluice", name: "settings" },
+        field: "",
+        message: "it does not exist, so that flags alone count; create it, or remove --configmap",
+      },
+    ]);
+  });
+
+  it("keeps the flag's value in place of one that is wrong, and takes all others", () => {
+    const base = flags("--proxy-read-timeout", "7s");
+    const { settings, problems } = apply({ "proxy-read-timeout": "10 days", "proxy-body-size": "3m" }, base);
+    assert.equal(settings.proxyReadTimeout, 7000);
+    assert.equal(settings.proxyBodySize, 3 * 1024 ** 2);
+    assert.deepEqual(told(problems), [
+      'InvalidSetting data.proxy-read-timeout "10 days" is not understood, 7s counts; write a duration above 0 such as 500ms, 30s, 5m or 1h, at most 24 days',
+    ]);
+  });
+
+  const mistyped: readonly (readonly [key: string, remedy: string])[] = [
+    ["proxy-body-sise", "did you mean proxy-body-size?"],
+    ["proxy-body_size", "did you mean proxy-body-size?"],
+    ["use-gzp", "did you mean use-gzip?"],
+    ["client-header-timout", "did you mean client-header-timeout?"],
+    ["__proto__", `the keys are ${supportedKeys.join(", ")}`],
+    ["constructor", `the keys are ${supportedKeys.join(", ")}`],
+  ];
+  for (const [key, remedy] of mistyped) {
+    it(`does not know ${key}, and says: ${remedy}`, () => {
+      const { settings, problems } = applyConfigMap(configMap(name, [[key, "true"]]), flags(), null);
+      assert.deepEqual(told(problems), [`UnknownSetting data.${key} "${key}" is no setting; ${remedy}`]);
+      assert.ok(sameSettings(settings, flags()));
+    });
+  }
+
+  it("says of a key of ingress-nginx that Sluice does not have why it does nothing", () => {
+    assert.deepEqual(told(apply({ "use-gzip": "true" }).problems), [
+      'UnsupportedSetting data.use-gzip "true" is not supported: responses are not compressed; remove it',
+    ]);
+    assert.match(told(apply({ "whitelist-source-range": "10.0.0.0/8" }).problems)[0] ?? "", /not restricted by it/);
+  });
+
+  it("says nothing of a value of ingress-nginx that asks for what Sluice does anyway", () => {
+    const same = {
+      "use-gzip": "false",
+      "server-tokens": "false",
+      "ssl-protocols": "TLSv1.2 TLSv1.3",
+      "use-http2": "true",
+    };
+    assert.deepEqual(apply({ ...same, "http-snippet": "", "load-balance": "round_robin" }).problems, []);
+  });
+
+  it("knows each key of ingress-nginx once", () => {
+    for (const key of supportedKeys) assert.ok(!knownKeys.has(key), key);
+    for (const [key, { reason }] of knownKeys) {
+      assert.match(key, /^[a-z0-9-]+$/);
+      assert.match(reason, /^[a-zA-Z].*[^.]$/);
+    }
+  });
+
+  it("lists problems by key, whatever order the keys stand in", () => {
+    const { problems } = apply({ zebra: "1", "use-gzip": "true", "keep-alive": "x" });
+    assert.deepEqual(
+      problems.map(({ field }) => field),
+      ["data.keep-alive", "data.use-gzip", "data.zebra"],
+    );
+  });
+
+  it("cuts what it quotes", () => {
+    for (const { field, message } of apply({ ["x".repeat(250)]: "", "keep-alive": "9".repeat(1000) }).problems) {
+      assert.ok(field.length < 110 && message.length < 600, message);
+    }
+  });
+});
+
+describe("trust in forwarded headers", () => {
+  const all = ["0.0.0.0/0", "::/0"];
+  const cases: readonly (readonly [
+    data: Record<string, string>,
+    flag: string,
+    trusted: string[],
+    problem: RegExp | null,
+  ])[] = [
+    [{}, "", [], null],
+    [{}, "10.0.0.0/8", ["10.0.0.0/8"], null],
+    [{ "use-forwarded-headers": "true" }, "", all, null],
+    [{ "use-forwarded-headers": "true" }, "10.0.0.0/8", ["10.0.0.0/8"], null],
+    [
+      { "use-forwarded-headers": "true", "proxy-real-ip-cidr": "192.0.2.0/24, 10.1.0.0/16" },
+      "10.0.0.0/8",
+      ["192.0.2.0/24", "10.1.0.0/16"],
+      null,
+    ],
+    [{ "use-forwarded-headers": "false" }, "10.0.0.0/8", [], null],
+    [{ "proxy-real-ip-cidr": "192.0.2.0/24" }, "10.0.0.0/8", ["192.0.2.0/24"], null],
+    [{ "proxy-real-ip-cidr": "192.0.2.0/24" }, "", [], /does nothing without use-forwarded-headers "true"/],
+    [
+      { "use-forwarded-headers": "false", "proxy-real-ip-cidr": "192.0.2.0/24" },
+      "10.0.0.0/8",
+      [],
+      /does nothing without/,
+    ],
+    // A mistake never makes anybody believed who was not.
+    [
+      { "use-forwarded-headers": "ture" },
+      "10.0.0.0/8",
+      [],
+      /"ture" is not understood, "?false"? counts; write true or false/,
+    ],
+    [
+      { "use-forwarded-headers": "true", "proxy-real-ip-cidr": "192.0.2.0/240" },
+      "",
+      [],
+      /no network counts; write a network such as/,
+    ],
+    [{ "use-forwarded-headers": "true", "proxy-real-ip-cidr": "" }, "", all, null],
+  ];
+  for (const [data, flag, trusted, problem] of cases) {
+    it(`is ${trusted.join(" and ") || "nobody's"} for ${JSON.stringify(data)} and the flag ${flag || "unset"}`, () => {
+      for (const entries of [Object.entries(data), Object.entries(data).reverse()]) {
+        const { settings, problems } = applyConfigMap(
+          configMap(name, entries),
+          flags(`--trusted-proxies=${flag}`),
+          null,
+        );
+        assert.deepEqual(settings.trustedProxies, trusted);
+        assert.equal(problems.length, problem === null ? 0 : 1);
+        if (problem !== null) assert.match(problems[0]?.message ?? "", problem);
+      }
+    });
+  }
+});
+
+describe("a change of the ConfigMap", () => {
+  const live = ["proxy-body-size", "proxy-connect-timeout", "proxy-read-timeout", "proxy-send-timeout", "ssl-redirect"];
+
+  it("is in force at once for the defaults of annotations", () => {
+    assert.deepEqual(supportedKeys.filter(isLive), live);
+    const started = apply({}).settings;
+    const { settings, problems } = apply({ "proxy-body-size": "9m", "ssl-redirect": "true" }, flags(), started);
+    assert.equal(settings.proxyBodySize, 9 * 1024 ** 2);
+    assert.equal(settings.sslRedirect, true);
+    assert.deepEqual(problems, []);
+  });
+
+  const waiting: readonly (readonly [
+    before: Record<string, string>,
+    after: Record<string, string>,
+    problem: string,
+  ])[] = [
+    [{}, { "keep-alive": "5" }, 'data.keep-alive "5s" waits for a restart, "75s" counts; restart Sluice'],
+    [{ "keep-alive": "5" }, {}, 'data.keep-alive "75s" waits for a restart, "5s" counts; restart Sluice'],
+    [
+      { "worker-processes": "2" },
+      { "worker-processes": "4" },
+      'data.worker-processes "4" waits for a restart, "2" counts; restart Sluice',
+    ],
+    [
+      {},
+      { "disable-access-log": "true" },
+      'data.disable-access-log "off" waits for a restart, "json" counts; restart Sluice',
+    ],
+    [
+      {},
+      { "use-forwarded-headers": "true", "proxy-real-ip-cidr": "10.0.0.0/8" },
+      'data.proxy-real-ip-cidr "10.0.0.0/8" waits for a restart, "" counts; restart Sluice',
+    ],
+  ];
+  for (const [before, after, problem] of waiting) {
+    it(`from ${JSON.stringify(before)} to ${JSON.stringify(after)} waits for a restart, and says so`, () => {
+      const started = apply(before).settings;
+      const changed = apply(after, flags(), started);
+      assert.ok(sameSettings(changed.settings, started));
+      assert.deepEqual(told(changed.problems), [`SettingNeedsRestart ${problem}`]);
+      const restarted = apply(after);
+      assert.deepEqual(restarted.problems, []);
+      assert.ok(!sameSettings(restarted.settings, started));
+      const back = apply(before, flags(), started);
+      assert.deepEqual(back.problems, []);
+    });
+  }
+
+  it("never throws, keeps every setting of a type that its flag could have, and is the same each time", () => {
+    const keys = [...supportedKeys, ...knownKeys.keys(), "__proto__", "x"];
+    const texts = ["true", "false", "0", "75", "8m", "auto", "10.0.0.0/8", "::1", "json", "", " ", "\u0000", "1e9"];
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom(...keys), fc.oneof(fc.constantFrom(...texts), fc.string()))),
+        fc.boolean(),
+        (entries, running) => {
+          const object: ConfigMap = configMap(name, entries);
+          const first = applyConfigMap(object, flags(), running ? flags() : null);
+          const again = applyConfigMap(object, flags(), running ? flags() : null);
+          assert.deepEqual(first, again);
+          for (const row of Object.keys(flags())) assert.ok(row in first.settings);
+          if (running) assert.deepEqual(first.settings.trustedProxies, []);
+        },
+      ),
+    );
+  });
+});
