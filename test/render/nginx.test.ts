@@ -1,23 +1,17 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import { endpointAddress, upstreamName } from "../../src/render/names.ts";
+import { dollarVariable } from "../../src/render/quote.ts";
 import { findDirectives } from "../support/nginx-parser.ts";
 import {
+  argsOf,
   host,
   locationsOf,
-  type Rendered,
   render,
   renderSettings,
   route,
   serverNamed,
   snapshot,
-  upstream,
   upstreamBackend,
 } from "./snapshots.ts";
-
-function argsOf(rendered: Rendered, name: string): readonly (readonly string[])[] {
-  return findDirectives(rendered.directives, name).map(({ args }) => args);
-}
 
 describe("the locations of a host", () => {
   const shapes: readonly (readonly [string, Parameters<typeof host>, readonly string[]])[] = [
@@ -291,84 +285,30 @@ describe("the files", () => {
   });
 });
 
-describe("the upstreams", () => {
-  it("have their endpoints, and name those that are no address", () => {
-    const endpoints = [
-      { address: "10.0.0.1", port: 80 },
-      { address: "2001:db8::1", port: 8080 },
-      { address: "evil.example", port: 80 },
-      { address: "10.0.0.1", port: 0 },
-    ];
-    const rendered = render(snapshot({ upstreams: [upstream("web", { endpoints })] }));
-    const [block] = findDirectives(rendered.directives, "upstream");
-    assert.deepEqual(block?.args, ["shop.web.80"]);
-    assert.deepEqual(
-      findDirectives(block?.block ?? [], "server").map(({ args }) => args[0]),
-      ["10.0.0.1:80", "[2001:db8::1]:8080"],
-    );
-    assert.ok(rendered.comments.some((comment) => comment.includes("evil.example 80")));
+describe("what all servers share", () => {
+  it("defines the variable that stands for a dollar sign in a text", () => {
+    const [geo] = findDirectives(render(snapshot({})).directives, "geo");
+    assert.deepEqual(geo, {
+      name: "geo",
+      args: [`$${dollarVariable}`],
+      block: [{ name: "default", args: ["$"], block: null }],
+    });
   });
 
-  it("are left out when they have no endpoint, and their locations answer 503", () => {
-    const rendered = render(
-      snapshot({ hosts: [host("a.example", route("/", "web"))], upstreams: [upstream("web", { endpoints: [] })] }),
-    );
-    assert.deepEqual(findDirectives(rendered.directives, "upstream"), []);
-    assert.deepEqual(locationsOf(serverNamed(rendered, "a.example")), ["/ → 503"]);
+  it("believes trusted proxies alone, and takes no network that is none", () => {
+    const settings = { ...renderSettings, trustedProxies: ["10.0.0.0/8", "2001:db8::1", "nonsense; }"] };
+    assert.deepEqual(argsOf(render(snapshot({}), { settings }), "set_real_ip_from"), [
+      ["10.0.0.0/8"],
+      ["2001:db8::1/128"],
+    ]);
+    assert.deepEqual(argsOf(render(snapshot({})), "set_real_ip_from"), []);
   });
 
-  it("of an ExternalName Service get the client's Host, and their own name in TLS where they speak it", () => {
-    const rendered = render(
-      snapshot({
-        hosts: [host("a.example", route("/", "web"))],
-        upstreams: [upstream("web", { externalName: "api.vendor.example", protocol: "https" })],
-      }),
-    );
-    assert.deepEqual(argsOf(rendered, "set"), []);
-    assert.deepEqual(argsOf(rendered, "proxy_ssl_name"), [["api.vendor.example"]]);
-    assert.deepEqual(argsOf(rendered, "proxy_pass"), [["https://shop.web.80"]]);
-  });
-
-  it("that speak gRPC are spoken to by nginx's module for it, with its timeouts", () => {
-    const rendered = render(
-      snapshot({ hosts: [host("a.example", route("/", "web"))], upstreams: [upstream("web", { protocol: "grpc" })] }),
-    );
-    assert.deepEqual(argsOf(rendered, "grpc_pass"), [["grpc://shop.web.80"]]);
-    assert.deepEqual(findDirectives([serverNamed(rendered, "a.example")], "proxy_read_timeout"), []);
-    assert.equal(findDirectives([serverNamed(rendered, "a.example")], "grpc_read_timeout").length, 1);
-  });
-
-  it("have names without any character that means something in a URL, different for different keys", () => {
-    fc.assert(
-      fc.property(
-        fc.string({ unit: "grapheme", maxLength: 20 }),
-        fc.string({ unit: "grapheme", maxLength: 20 }),
-        (a, b) => {
-          assert.match(upstreamName(a), /^[a-z0-9._-]*$/);
-          assert.equal(upstreamName(a) === upstreamName(b), a === b);
-        },
-      ),
-    );
-    assert.notEqual(upstreamName("a-b/c/80"), upstreamName("a/b-c/80"));
-    assert.notEqual(upstreamName("Shop/web/80"), upstreamName("shop/web/80"));
-  });
-
-  it("know an address from a name", () => {
-    for (const address of ["10.0.0.1", "::1", "2001:db8::1", "::ffff:10.0.0.1"]) {
-      assert.notEqual(endpointAddress({ address, port: 80 }), null, address);
-    }
-    for (const address of [
-      "",
-      "10.1",
-      "0x7f000001",
-      "localhost",
-      "fe80::1%eth0",
-      "10.0.0.1;",
-      "[::1]",
-      "unix:/x",
-      "10.0.0.1 down",
-    ]) {
-      assert.equal(endpointAddress({ address, port: 80 }), null, address);
-    }
+  it("has the limits of the settings", () => {
+    const settings = { ...renderSettings, clientHeaderTimeout: 2500, keepAliveTimeout: 0, proxyBodySize: 0 };
+    const rendered = render(snapshot({}), { settings });
+    assert.deepEqual(argsOf(rendered, "client_header_timeout"), [["2500ms"]]);
+    assert.deepEqual(argsOf(rendered, "keepalive_timeout"), [["0s"]]);
+    assert.deepEqual(argsOf(rendered, "client_max_body_size"), [["0"]]);
   });
 });

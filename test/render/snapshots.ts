@@ -77,7 +77,7 @@ export function render(rendered: Snapshot, rest: Partial<RenderInput> = {}) {
   return { files, notes, text, ...parsed };
 }
 
-export type Rendered = ReturnType<typeof render>;
+type Rendered = ReturnType<typeof render>;
 
 export function serverNamed(rendered: Rendered, name: string): ParsedDirective {
   const found = findDirectives(rendered.directives, "server").find(
@@ -103,4 +103,9 @@ function destination(block: readonly ParsedDirective[]): string {
   }
   const tried = block.find(({ name }) => name === "try_files" || name === "return");
   return tried?.args.join(" ").replace("/sluice/none =", "") ?? "nothing";
+}
+
+/** The arguments of every directive of that name. */
+export function argsOf(rendered: Rendered, name: string): readonly (readonly string[])[] {
+  return findDirectives(rendered.directives, name).map(({ args }) => args);
 }

@@ -21,7 +21,7 @@ export interface Difference {
 }
 
 /** An observation as fields and values; what is not there has no field. */
-export function describeObservation({ outcome, seen, ports }: Observation): ReadonlyMap<string, string> {
+function describeObservation({ outcome, seen, ports }: Observation): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
   if ("failed" in outcome) {
     fields.set("answer.status", `none: ${outcome.failed}`);

@@ -1,0 +1,220 @@
+/**
+ * Reads the requests.yaml of a case, with its short forms and defaults: `send: GET http://host/target`, `upstream: web`,
+ * `answer: 404`. What is wrong in it is told with file and field.
+ */
+import type {
+  Case,
+  CaseRequest,
+  CaseUpstream,
+  ExpectedAnswer,
+  ExpectedUpstream,
+  HeaderList,
+  SentRequest,
+  UpstreamReply,
+} from "./cases.ts";
+import { asText, Fields } from "./fields.ts";
+
+/** The parsed text of a requests.yaml. */
+export function readCase(value: unknown, from: Pick<Case, "name" | "manifests" | "file">): Case {
+  const fields = new Fields(value, `${from.name}/requests.yaml`);
+  const upstreams = fields.mapping("upstreams").entries().map(readUpstream);
+  const result: Case = {
+    ...from,
+    about: fields.requiredText("about"),
+    settings: Object.fromEntries(
+      fields
+        .mapping("settings")
+        .entries()
+        .map(([name, setting]) => [name, setting]),
+    ),
+    upstreams,
+    secrets: new Map(fields.mapping("secrets").entries().map(readTexts)),
+    names: new Map(fields.mapping("names").entries().map(readTexts)),
+    problems: fields.list("problems", asText),
+    requests: fields.list("requests", readRequest),
+  };
+  fields.finish();
+  const known = new Set(upstreams.map((upstream) => upstream.name));
+  for (const { label, upstream } of result.requests) {
+    if (upstream !== null && !known.has(upstream.name)) {
+      throw new Error(`${from.name}/requests.yaml: ${label}: there is no upstream ${JSON.stringify(upstream.name)}`);
+    }
+  }
+  return result;
+}
+
+/** `web: 10.1.0.1:8080`, or a mapping with `addresses`, `tls` and `refuses`. */
+function readUpstream([name, value, place]: readonly [string, unknown, string]): CaseUpstream {
+  if (typeof value === "string") {
+    return { name, addresses: [value], tls: false, refuses: false };
+  }
+  const fields = new Fields(value, place);
+  const upstream = {
+    name,
+    addresses: fields.list("addresses", asText),
+    tls: fields.flag("tls"),
+    refuses: fields.flag("refuses"),
+  };
+  fields.finish();
+  return upstream;
+}
+
+function readTexts([name, value, place]: readonly [string, unknown, string]): readonly [string, readonly string[]] {
+  return [name, new Fields({ [name]: value }, place).list(name, asText)];
+}
+
+/**
+ * A request of the list: `send` is "GET http://host/target", or that with the other fields of SentRequest beside it;
+ * `upstream` the name of one, or a mapping; `answer` a status, or a mapping. What the upstream saw is by default what was
+ * sent, and the answer what the upstream replied.
+ */
+function readRequest(value: unknown, place: string): CaseRequest {
+  const fields = new Fields(value, place);
+  const send = readSend(fields);
+  const expected = fields.raw("upstream") ?? null;
+  const name =
+    expected === null ? null : typeof expected === "string" ? expected : new Fields(expected, place).text("name");
+  const reply = readReply(fields.raw("reply") ?? {}, fields.place("reply"), name);
+  const upstream = expected === null ? null : readExpectedUpstream(expected, fields.place("upstream"), send);
+  const answer = readAnswer(
+    fields.raw("answer") ?? {},
+    fields.place("answer"),
+    upstream === null ? null : reply,
+    send.method,
+  );
+  const label = fields.text("name") ?? (send.raw === null ? `${send.method} ${send.target}` : "raw");
+  fields.finish();
+  return { label, place, send, reply, upstream, answer };
+}
+
+function readSend(fields: Fields): SentRequest {
+  const line = fields.text("send");
+  const raw = fields.text("raw");
+  const [, method = "GET", scheme = "http", authority = "", target = "/"] =
+    /^(\S+) (https?):\/\/([^/?# ]*)(\S*)$/.exec(line ?? "") ?? [];
+  if (line !== null && authority === "") {
+    throw new Error(`${fields.place("send")}: ${JSON.stringify(line)} is not like "GET http://host/target"`);
+  }
+  if ((line === null) === (raw === null)) {
+    throw new Error(`${fields.place("send")}: either send or raw has to be there`);
+  }
+  const rawScheme = fields.text("scheme");
+  return {
+    raw,
+    scheme: (rawScheme ?? scheme) === "https" ? "https" : "http",
+    method,
+    target: fields.text("target") ?? (target === "" ? "/" : target),
+    version: fields.text("version") === "1.0" ? "1.0" : "1.1",
+    host: fields.has("host") ? fields.text("host") : authority,
+    serverName: fields.text("serverName") ?? authority.replace(/:\d+$/, ""),
+    headers: readHeaderList(fields, "headers"),
+    body: readBody(fields),
+    chunks: fields.has("chunks") ? fields.list("chunks", asText) : null,
+    trailers: readHeaderList(fields, "trailers"),
+    waitForContinue: fields.flag("waitForContinue"),
+    connection: fields.text("connection"),
+    pipelined: fields.flag("pipelined"),
+    tunnel: fields.text("tunnel"),
+  };
+}
+
+/** What the reply carries when the case does not say. */
+const usualHeaders: HeaderList = [
+  ["Server", "upstream"],
+  ["Date", "Thu, 01 Jan 2026 00:00:00 GMT"],
+  ["Content-Type", "text/plain"],
+];
+
+function readReply(value: unknown, place: string, upstream: string | null): UpstreamReply {
+  const fields = new Fields(value, place);
+  const reply = {
+    status: fields.number("status") ?? 200,
+    headers: fields.has("headers") ? readHeaderList(fields, "headers") : usualHeaders,
+    body: readBody(fields) ?? `${upstream ?? "nobody"}\n`,
+    chunks: fields.has("chunks") ? fields.list("chunks", asText) : null,
+    trailers: readHeaderList(fields, "trailers"),
+    interim: fields.list("interim", (item, at) => {
+      const interim = new Fields(item, at);
+      const read = { status: interim.number("status") ?? 103, headers: readHeaderList(interim, "headers") };
+      interim.finish();
+      return read;
+    }),
+    raw: fields.text("raw"),
+    close: fields.flag("close"),
+    silent: fields.flag("silent"),
+  };
+  fields.finish();
+  return reply;
+}
+
+function readExpectedUpstream(value: unknown, place: string, send: SentRequest): ExpectedUpstream {
+  const fields = new Fields(typeof value === "string" ? { name: value } : value, place);
+  const expected = {
+    name: fields.requiredText("name"),
+    method: fields.text("method") ?? send.method,
+    target: fields.text("target") ?? send.target,
+    headers: readHeaderMap(fields, "headers"),
+    body: fields.text("body") ?? send.body ?? send.chunks?.join("") ?? "",
+    trailers: readHeaderMap(fields, "trailers"),
+    serverName: fields.text("serverName"),
+  };
+  fields.finish();
+  return expected;
+}
+
+function readAnswer(value: unknown, place: string, reply: UpstreamReply | null, method: string): ExpectedAnswer {
+  const fields = new Fields(typeof value === "number" ? { status: value } : value, place);
+  const status = fields.number("status") ?? reply?.status ?? null;
+  if (status === null) {
+    throw new Error(`${place}: no upstream is asked, so the answer needs a status`);
+  }
+  const answer = {
+    status,
+    headers: readHeaderMap(fields, "headers"),
+    body: fields.text("body") ?? (reply?.status === status ? passedBody(reply, method) : null),
+    trailers: readHeaderMap(fields, "trailers"),
+    interim: fields.list("interim", (item) => Number(item)),
+    certificate: fields.text("certificate"),
+    tunnel: fields.text("tunnel"),
+  };
+  fields.finish();
+  return answer;
+}
+
+/** The body that arrives when the reply passes as it is; null where the reply is raw. */
+function passedBody(reply: UpstreamReply, method: string): string | null {
+  const { status } = reply;
+  if (method === "HEAD" || status === 101 || status === 204 || status === 304) {
+    return "";
+  }
+  return reply.raw === null ? (reply.chunks?.join("") ?? reply.body) : null;
+}
+
+/** `body`, or `bodyBytes` for a long one of that many bytes. */
+function readBody(fields: Fields): string | null {
+  const bytes = fields.number("bodyBytes");
+  return bytes === null ? fields.text("body") : longText.repeat(Math.ceil(bytes / longText.length)).slice(0, bytes);
+}
+
+const longText = Array.from({ length: 1000 }, (_, line) => `line ${line}\n`).join("");
+
+/** A list of "Name: value". */
+function readHeaderList(fields: Fields, name: string): HeaderList {
+  return fields.list(name, (item, place) => {
+    const [, header = "", value = ""] = /^([^:]*): ?(.*)$/s.exec(asText(item, place)) ?? [];
+    if (header === "") {
+      throw new Error(`${place}: not like "Name: value"`);
+    }
+    return [header, value] as const;
+  });
+}
+
+/** Values by name; null for a header that must be absent. */
+function readHeaderMap(fields: Fields, name: string): ReadonlyMap<string, string | null> {
+  return new Map(
+    fields
+      .mapping(name)
+      .entries()
+      .map(([header, value, place]) => [header.toLowerCase(), value === null ? null : asText(value, place)]),
+  );
+}
