@@ -39,7 +39,7 @@ export const rewrite = defineFeature({
     };
   },
   rendered:
-    "`rewrite`. nginx forwards `.` and `..` segments that groups make, puts no `/` in front of a path that begins with an empty group, escapes `&` in a group that goes into the query only when the request's path had an escape, and decodes groups in a redirect",
+    "`rewrite`. nginx puts no `/` in front of a path that begins with an empty group, escapes `&` in a group that goes into the query only when the request's path had an escape, and decodes groups in a redirect",
   nginx: ({ rewrite }, { declaredPath, regex }) => {
     if (rewrite === undefined || rewrite.target === (declaredPath || "/")) return { location: [] };
     const { target } = rewrite;

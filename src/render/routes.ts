@@ -6,7 +6,7 @@ import type { Directive, NginxMap } from "../features/feature.ts";
 import { renderPolicy } from "../features/registry.ts";
 import type { Backend, Route, Upstream } from "../model/snapshot.ts";
 import { refuseDirective, refuseMap } from "./arguments.ts";
-import { endpointAddress, upstreamName } from "./names.ts";
+import { endpointAddress, ours, upstreamName } from "./names.ts";
 import { refuseArgument } from "./quote.ts";
 
 export interface RouteContext {
@@ -29,7 +29,10 @@ export function writeRoute(
   const policy = renderPolicy(route.policy, { ...location, declaredPath, schemeVariable: "$sluice_proto" });
   const directives =
     route.closed === null
-      ? [...speak(policy.directives, route.backend, context), ...writeBackend(route.backend, context)]
+      ? [
+          ...speak(policy.directives.flatMap(guardRewrite), route.backend, context),
+          ...writeBackend(route.backend, context),
+        ]
       : [...policy.directives.filter(({ name }) => name === "add_header"), unavailable];
   const refused = firstRefusal(directives, policy.maps);
   if (refused !== null) {
@@ -38,6 +41,22 @@ export function writeRoute(
   }
   const inexact = route.closed === null ? policy.inexpressible.map(({ reason }) => reason) : [];
   return { directives, maps: policy.maps, inexact };
+}
+
+/**
+ * A group of a path may bring dot segments into the rewritten one, and an upstream would leave the target by them
+ * (`/api../admin` for `/api(.*)` and `/v1/$1`). Sluice refuses that; nginx has to be told to.
+ */
+function guardRewrite(directive: Directive): readonly Directive[] {
+  const [pattern, target, flag] = directive.args;
+  if (directive.name !== "rewrite" || flag !== "break" || pattern === undefined || target === undefined) {
+    return [directive];
+  }
+  return [
+    { name: "rewrite", args: [pattern, target] },
+    { name: "if", args: [ours("($sluice_dot_segment)")], block: [{ name: "return", args: ["400"] }] },
+    { name: "break", args: [] },
+  ];
 }
 
 function firstRefusal(directives: readonly Directive[], maps: readonly NginxMap[]): string | null {
