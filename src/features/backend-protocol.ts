@@ -1,6 +1,14 @@
 /** What is spoken to the upstream. A protocol that Sluice does not speak closes the route: plain HTTP would be wrong there. */
+import type { UpstreamProtocol } from "../model/snapshot.ts";
 import { defineFeature } from "./feature.ts";
 import { oneOf } from "./values.ts";
+
+const protocols: ReadonlyMap<string, UpstreamProtocol> = new Map([
+  ["HTTP", "http"],
+  ["HTTPS", "https"],
+  ["GRPC", "grpc"],
+  ["GRPCS", "grpcs"],
+]);
 
 export const backendProtocol = defineFeature({
   name: "backend-protocol",
@@ -8,14 +16,14 @@ export const backendProtocol = defineFeature({
   summary: "Chooses the protocol spoken to the upstream.",
   annotations: {
     "backend-protocol": {
-      ...oneOf(["HTTP", "HTTPS"], ["GRPC", "GRPCS", "FCGI", "AUTO_HTTP"]),
+      ...oneOf([...protocols.keys()], ["FCGI", "AUTO_HTTP"]),
       default: "HTTP",
       guards: true,
       summary:
-        "`HTTPS` speaks TLS to the upstream, without verifying its certificate, as ingress-nginx does. `GRPC`, `GRPCS`, `FCGI` and `AUTO_HTTP` are known but not supported.",
+        "`HTTPS` speaks TLS to the upstream, without verifying its certificate, as ingress-nginx does. `GRPC` speaks HTTP/2 in plain (h2c) and `GRPCS` HTTP/2 over TLS, with trailers and streams both ways. `FCGI` and `AUTO_HTTP` are known but not supported.",
     },
   },
-  policy: (values) => ({ backendProtocol: values["backend-protocol"] === "HTTPS" ? "https" : "http" }),
-  rendered: "the scheme of `proxy_pass`",
+  policy: (values) => ({ backendProtocol: protocols.get(values["backend-protocol"]) ?? "http" }),
+  rendered: "the scheme of `proxy_pass`, or `grpc_pass`",
   nginx: () => ({ location: [] }),
 });

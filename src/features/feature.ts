@@ -4,6 +4,7 @@
  */
 import type { Policy } from "../model/policy.ts";
 import type { ProblemCode } from "../model/problem.ts";
+import type { UpstreamProtocol } from "../model/snapshot.ts";
 import type { RequestHook, ResponseHook } from "./exchange.ts";
 
 /**
@@ -69,7 +70,7 @@ export type Meaning = Partial<Policy> & Partial<Traits>;
 interface Traits {
   /** ImplementationSpecific paths are regular expressions. */
   readonly useRegex: boolean;
-  readonly backendProtocol: "http" | "https";
+  readonly backendProtocol: UpstreamProtocol;
 }
 
 interface PolicyContext<V> {

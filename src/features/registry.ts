@@ -4,6 +4,7 @@
  */
 import type { Policy } from "../model/policy.ts";
 import type { ObjectRef, Origin, Problem, ProblemCode } from "../model/problem.ts";
+import type { UpstreamProtocol } from "../model/snapshot.ts";
 import { backendProtocol } from "./backend-protocol.ts";
 import { bodySize } from "./body-size.ts";
 import { cors } from "./cors.ts";
@@ -41,7 +42,7 @@ export interface IngressPolicy {
   /** Why the Ingress must not be served at all (it asks to be a canary of another one); null when it is served. */
   readonly skipped: string | null;
   readonly useRegex: boolean;
-  readonly backendProtocol: "http" | "https";
+  readonly backendProtocol: UpstreamProtocol;
   readonly problems: readonly Problem[];
 }
 

@@ -25,7 +25,10 @@ export interface UpstreamPort {
   readonly port: ServicePort | null;
 }
 
-/** Null when the Service has no such TCP port: one number may be a TCP and a UDP port. */
+/**
+ * Where an Ingress says nothing of the protocol, the port may: kubernetes.io/h2c is HTTP/2 by prior knowledge (KEP-3726).
+ * Null when the Service has no such TCP port: one number may be a TCP and a UDP port.
+ */
 export function findUpstreamPort(service: Service, wanted: number | string, protocol: Protocol): UpstreamPort | null {
   const listed = service.ports.find(
     (port) => port.protocol === "TCP" && (typeof wanted === "number" ? port.port : port.name) === wanted,
@@ -34,8 +37,9 @@ export function findUpstreamPort(service: Service, wanted: number | string, prot
   const number = listed?.port ?? (isExternal && typeof wanted === "number" ? wanted : null);
   if (number === null) return null;
   const { namespace, name } = service.meta;
-  const key = `${namespace}/${name}/${number}${protocol === "https" ? "/https" : ""}`;
-  return { key, service, protocol, number, port: isExternal ? null : (listed ?? null) };
+  const spoken = protocol === "http" && listed?.appProtocol === "kubernetes.io/h2c" ? "grpc" : protocol;
+  const key = `${namespace}/${name}/${number}${spoken === "http" ? "" : `/${spoken}`}`;
+  return { key, service, protocol: spoken, number, port: isExternal ? null : (listed ?? null) };
 }
 
 /** The upstream with its endpoints. The one read before is returned while Service and endpoints are the same objects. */

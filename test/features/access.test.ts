@@ -84,8 +84,13 @@ describe("what the data plane and translate read", () => {
     assert.deepEqual(policy, read({}).policy);
   });
 
+  it("is HTTP/2 to the upstream for gRPC", () => {
+    assert.equal(read({ "backend-protocol": "GRPC" }).backendProtocol, "grpc");
+    assert.equal(read({ "backend-protocol": "grpcs" }).backendProtocol, "grpcs");
+  });
+
   it("closes a route whose upstream speaks a protocol that Sluice does not, or one that nobody knows", () => {
-    for (const protocol of ["GRPC", "grpcs", "FCGI", "AUTO_HTTP", "HTPS", ""]) {
+    for (const protocol of ["FCGI", "auto_http", "HTPS", ""]) {
       assert.ok(read({ "backend-protocol": protocol }).closed !== null, protocol);
     }
   });

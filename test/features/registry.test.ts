@@ -217,14 +217,14 @@ describe("readPolicy", () => {
     ["allowlist-source-range", ""],
     ["denylist-source-range", "everybody"],
     ["backend-protocol", "HTPS"],
-    ["backend-protocol", "GRPC"],
+    ["backend-protocol", "FCGI"],
   ];
   for (const [name, value] of invalid) {
     it(`quotes the value of ${name}: ${JSON.stringify(value)}, and says what to write`, () => {
       const { problems, policy, closed } = read({ [name]: value });
       const [problem] = problems;
       assert.equal(problems.length, 1);
-      assert.equal(problem?.code, value === "GRPC" ? "UnsupportedAnnotation" : "InvalidAnnotation");
+      assert.equal(problem?.code, value === "FCGI" ? "UnsupportedAnnotation" : "InvalidAnnotation");
       assert.deepEqual(problem.object, object);
       assert.equal(problem.field, `metadata.annotations[${nginx}${name}]`);
       assert.ok(problem.message.startsWith(`${JSON.stringify(value)} is not `), problem.message);
@@ -232,7 +232,7 @@ describe("readPolicy", () => {
       const guarding = /range|backend/.test(name);
       assert.equal(
         closed,
-        guarding ? `annotation ${nginx}${name} is ${value === "GRPC" ? "not supported" : "invalid"}` : null,
+        guarding ? `annotation ${nginx}${name} is ${value === "FCGI" ? "not supported" : "invalid"}` : null,
       );
       assert.deepEqual(policy, plainPolicy);
     });

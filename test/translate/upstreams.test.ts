@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { KubernetesObject } from "../../src/sources/objects.ts";
+import type { KubernetesObject, Service } from "../../src/sources/objects.ts";
 import { endpoints, ingress, service, slice } from "../support/fixtures.ts";
 import { endpointLines, problemLines, routeLines, translateObjects } from "../support/translation.ts";
 
@@ -170,6 +170,24 @@ describe("the endpoints of a Service port", () => {
       assert.deepEqual(endpointsOf(row.backend ?? "web:80", ...row.objects), [row.endpoints]);
     });
   }
+
+  it("speak HTTP/2 where the port says h2c and no annotation says otherwise", () => {
+    const h2c: Service = {
+      ...service("shop/web"),
+      ports: service("shop/web").ports.map((port) => ({ ...port, appProtocol: "kubernetes.io/h2c" })),
+    };
+    const https = { "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS" };
+    const { snapshot } = translateObjects([
+      ingress("shop/a", { hosts: { "a.example": { "/": "web:80" } } }),
+      ingress("shop/b", { hosts: { "b.example": { "/": "web:80" } }, annotations: https }),
+      h2c,
+      slice("shop/web", { ready: ["10.0.0.1"] }),
+    ]);
+    assert.deepEqual(
+      snapshot.upstreams.map(({ key, protocol }) => `${key} ${protocol}`),
+      ["shop/web/80/grpc grpc", "shop/web/80/https https"],
+    );
+  });
 
   it("are one upstream for name and number, and another for HTTPS", () => {
     const https = { "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS" };
