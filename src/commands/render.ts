@@ -5,7 +5,7 @@ import type { Writable } from "node:stream";
 import { unresolvedNames } from "../controller/external-names.ts";
 import { LiveSettings } from "../controller/live-settings.ts";
 import type { Log } from "../log.ts";
-import { compareProblems, formatProblem, type Problem } from "../model/problem.ts";
+import { compareProblems, formatProblem, type Problem, printable } from "../model/problem.ts";
 import { type Rendering, renderNginx } from "../render/nginx.ts";
 import { type Only, selectPart } from "../render/select.ts";
 import { makeDefaultCertificate } from "../serve/default-certificate.ts";
@@ -44,6 +44,10 @@ export const render: Command = async (line, surroundings) => {
     selfSigned: makeDefaultCertificate(Date.now(), randomBytes(16).toString("hex")),
     ...(only === undefined ? {} : { only }),
   });
+  for (const { ingress, place, reason } of rendering.notes) {
+    const owner = ingress === "" ? "" : ` of Ingress ${ingress}`;
+    surroundings.stderr.write(`${printable(`nginx.conf: ${place}${owner}: ${reason}`)}\n`);
+  }
   if (options.output === null) await print(surroundings.stdout, rendering);
   else await writeFiles(options.output, rendering.files);
   return options.strict && problems.length > 0 ? 1 : 0;

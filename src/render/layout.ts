@@ -73,15 +73,13 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
   };
 }
 
+/** "::" stands for every address of both families; nginx has a socket for each, so that IPv4 clients keep their address. */
 function viewListen({ bindAddress, httpPort, httpsPort }: RenderSettings) {
-  const v6 = bindAddress.includes(":");
-  const address = v6 ? `[${bindAddress}]` : bindAddress;
-  return {
-    http: plain(`${address}:${httpPort}`),
-    https: plain(`${address}:${httpsPort}`),
-    /** "::" stands for every address of both families. */
-    bothFamilies: bindAddress === "::",
-  };
+  const addresses = bindAddress === "::" ? ["0.0.0.0", "::"] : [bindAddress];
+  return addresses.map((address) => {
+    const host = address.includes(":") ? `[${address}]` : address;
+    return { http: plain(`${host}:${httpPort}`), https: plain(`${host}:${httpsPort}`) };
+  });
 }
 
 /** nginx wants more buckets than names, and says so at start otherwise. */

@@ -164,11 +164,14 @@ describe("the servers", () => {
     );
   });
 
-  it("listen on both families for ::", () => {
+  // One socket for both would tell upstreams of IPv4 clients as ::ffff:192.0.2.1, which Sluice does not.
+  it("listen on a socket for each family for ::", () => {
     const settings = { ...renderSettings, bindAddress: "::" };
     assert.deepEqual(argsOf(render(snapshot({}), { settings }), "listen"), [
-      ["[::]:8080", "default_server", "ipv6only=off"],
-      ["[::]:8443", "ssl", "http2", "default_server", "ipv6only=off"],
+      ["0.0.0.0:8080", "default_server"],
+      ["0.0.0.0:8443", "ssl", "http2", "default_server"],
+      ["[::]:8080", "default_server"],
+      ["[::]:8443", "ssl", "http2", "default_server"],
     ]);
   });
 
