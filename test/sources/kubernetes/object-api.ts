@@ -174,7 +174,8 @@ function checkEvent(event: Json): void {
   if (type !== "Normal" && type !== "Warning") throw refused("type");
   if (typeof note !== "string" || Buffer.byteLength(note) > 1024) throw refused("note");
   const { name, namespace } = part(event, "metadata");
-  if (!/^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/.test(String(name))) throw refused("name");
+  const label = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+  if (!new RegExp(`^${label}(\\.${label})*$`).test(String(name)) || String(name).length > 253) throw refused("name");
   if (namespace !== (part(event, "regarding").namespace ?? "default")) throw refused("involvedObject.namespace");
   checkSeries(event);
 }
