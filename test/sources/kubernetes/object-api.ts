@@ -49,6 +49,11 @@ export class ObjectApi implements KubernetesWriter {
     return this.#existing(path);
   }
 
+  /** All objects by their paths. */
+  list(): readonly (readonly [path: string, object: Json])[] {
+    return [...this.#objects];
+  }
+
   /** As `kubectl apply` by somebody else would store it. */
   put(path: string, object: Json): Json {
     const before = this.#objects.get(path);
