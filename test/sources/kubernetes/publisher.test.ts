@@ -228,6 +228,15 @@ describe("what replicas write to the cluster", () => {
     await clock.advance(60_000);
     assert.equal(publisher.state.leading, true);
     assert.ok(api.writes().every(({ path }) => path.includes("/leases")));
+    const read = readObject(api.read(`${ingresses}/web`));
+    assert.ok("object" in read && read.object.kind === "Ingress");
+    store.put("kubernetes", read.object);
+    publisher.update({ served: [read.object], problems: [] });
+    await clock.advance(60_000);
+    assert.ok(
+      api.writes().every(({ path }) => path.includes("/leases")),
+      "it has its status, and it is no news",
+    );
   });
 
   it("leaves status alone with --update-status=false, and tells Events all the same", async () => {
@@ -288,6 +297,7 @@ describe("a replica that is stopped", () => {
         ({ pod }) => pod("b", {}, { "app.kubernetes.io/instance": "other" }),
       ],
       ["leaves them when another is there", false, ({ pod }) => pod("b")],
+      ["leaves them when another has more labels, and others", false, ({ pod }) => pod("b", {}, { track: "canary" })],
       ["leaves them when another starts", false, ({ pod }) => pod("b", { status: { phase: "Pending" } })],
       [
         "leaves them when another is of a newer version",
@@ -309,7 +319,7 @@ describe("a replica that is stopped", () => {
     it(what, async () => {
       const world = build();
       const { clock, join, create, pod, status } = world;
-      pod("a");
+      pod("a", {}, { track: "stable" });
       create("web");
       const { stop } = await join("a");
       await clock.advance(1000);
