@@ -50,6 +50,10 @@ export class EventWriter {
     this.#options = options;
     this.#ledger = new Ledger(options.random);
     this.#pause = new Pause(options.random);
+  }
+
+  /** Begins to look now and then for what is to be repeated. */
+  start(): void {
     this.#sweepLater();
   }
 

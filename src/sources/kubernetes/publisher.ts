@@ -157,6 +157,7 @@ export class Publisher {
   }
 
   start(): void {
+    this.#events.start();
     this.#leader.start();
   }
 

@@ -47,6 +47,7 @@ function build() {
       identity: `${id}_uuid`,
       mayWrite: () => world.leading,
     });
+    writer.start();
     return { world, writer };
   };
   /** The Events that the API server holds, in the order in which they were made. */

@@ -372,6 +372,19 @@ describe("a replica that is stopped", () => {
     assert.deepEqual(status("web"), raw);
   });
 
+  it("leaves nothing behind, whether it was started or not", async () => {
+    const { clock, join } = build();
+    const { stop } = await join("a");
+    await stop();
+    assert.equal(clock.pending, 0);
+    const log = { info: () => {}, warn: () => {} };
+    const { objects } = new ObjectStore();
+    const pod = { namespace: "edge", name: "b" };
+    const api = new ObjectApi();
+    new Publisher({ api, settings: usual, pod, uuid: "u", objects, log, clock, now: () => 0, random: Math.random });
+    assert.equal(clock.pending, 0);
+  });
+
   it("ends within its time when the API server is away", async () => {
     const { clock, join, create, api } = build();
     create("web");
