@@ -63,7 +63,7 @@ async function runCommand(name: CommandName, args: readonly string[]): Promise<n
   watchForBugs(line.settings.logLevel, line.settings.logFormat);
   const command = await load(name);
   const { stdin, stdout, stderr } = process;
-  return command(line, { stdin, stdout, stderr, stop: stopSignal(), version: version() });
+  return command(line, { stdin, stdout, stderr, stop: stopSignal(), version: version(), environment: process.env });
 }
 
 async function load(name: CommandName): Promise<Command> {

@@ -3,6 +3,7 @@
  * the commands that take it. The environment variable is SLUICE_ and the flag in capitals. The command line (settings/parse),
  * --help (settings/help) and docs/settings.md are made from this table, so none of them can differ from it.
  */
+import { type ClusterSettings, clusterTable } from "./settings/cluster.ts";
 import { className, controllerName, namespacedName, servicePort } from "./settings/names.ts";
 import { commandNames, type Setting } from "./settings/setting.ts";
 import {
@@ -19,8 +20,8 @@ import {
   toggle,
 } from "./settings/value.ts";
 
-export interface Settings {
-  /** Files and directories; "-" is standard input. */
+export interface Settings extends ClusterSettings {
+  /** Empty: a cluster is read. Files and directories; "-" is standard input. */
   readonly manifests: readonly string[];
   /** `namespace/name` of the ConfigMap whose keys overrule flags and environment; null: none. */
   readonly configMapName: string | null;
@@ -71,9 +72,10 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     type: paths,
     default: [],
     summary:
-      "Read Kubernetes objects from this file or directory, recursively, and watch it; - is standard input. May be repeated.",
+      "Read Kubernetes objects from this file or directory, recursively, and watch it, and from no cluster; - is standard input. May be repeated.",
     commands: reading,
   },
+  ...clusterTable,
   configMapName: {
     flag: "configmap",
     configMap: null,

@@ -2,6 +2,7 @@
 import type { Readable, Writable } from "node:stream";
 import { createLog, type Log } from "../log.ts";
 import type { CommandLine } from "../settings/parse.ts";
+import type { Environment } from "../sources/kubernetes/credentials.ts";
 
 /** The process as a command sees it; main alone touches `process`. */
 export interface Surroundings {
@@ -11,6 +12,8 @@ export interface Surroundings {
   /** Aborted by the first SIGTERM or SIGINT. */
   readonly stop: AbortSignal;
   readonly version: string;
+  /** Settings are not read from here (settings/parse has done so), but what Kubernetes tells a Pod and kubectl reads is. */
+  readonly environment: Environment;
 }
 
 /** 0: done; 1: it failed, or --strict found a problem. Wrong usage is thrown as a UsageError. */

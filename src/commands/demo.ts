@@ -35,7 +35,10 @@ export async function runDemo(line: CommandLine, surroundings: Surroundings, pac
       log,
       version,
       stop,
-      source: (store) => openManifests({ paths: [directory.path], store, stdin, log, watch: true }),
+      open: (store) => ({
+        source: openManifests({ paths: [directory.path], store, stdin, log, watch: true }),
+        cluster: null,
+      }),
     });
     if (sluice === null) return 0;
     const { http, https, admin } = sluice.addresses;

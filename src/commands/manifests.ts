@@ -3,7 +3,6 @@ import { access } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import type { Log } from "../log.ts";
 import { UsageError } from "../settings/parse.ts";
-import type { CommandName } from "../settings/setting.ts";
 import { FileSource } from "../sources/files.ts";
 import type { ObjectStore } from "../sources/store.ts";
 
@@ -26,9 +25,7 @@ export function openManifests({ paths, store, stdin, log, watch }: ManifestsOpti
  *
  * @throws UsageError
  */
-export async function requireManifests(command: CommandName, paths: readonly string[]): Promise<void> {
-  if (paths.length === 0)
-    throw new UsageError(`sluice ${command} has nothing to read; name a file or a directory with --manifests PATH`);
+export async function requireManifests(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
     if (path === "-") continue;
     try {

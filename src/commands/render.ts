@@ -13,8 +13,10 @@ import type { Options } from "../settings/options.ts";
 import { UsageError } from "../settings/parse.ts";
 import type { Settings } from "../settings.ts";
 import { ExternalNames } from "../sources/dns.ts";
+import type { Source } from "../sources/source.ts";
 import { ObjectStore } from "../sources/store.ts";
 import { type Translation, translate } from "../translate/translate.ts";
+import { findCluster, readCluster } from "./cluster.ts";
 import { type Command, openLog, type Surroundings } from "./command.ts";
 import { openManifests, requireManifests } from "./manifests.ts";
 import { writeFiles } from "./render/output.ts";
@@ -24,7 +26,7 @@ const templatesDirectory = new URL("../../templates/", import.meta.url);
 
 export const render: Command = async (line, surroundings) => {
   const { settings, options } = line;
-  await requireManifests("render", settings.manifests);
+  await requireManifests(settings.manifests);
   if (settings.httpPort === 0 || settings.httpsPort === 0)
     throw new UsageError(
       "sluice render cannot choose a free port for nginx; give --http-port and --https-port a number",
@@ -63,10 +65,12 @@ interface Read {
 /** Translates twice where there are external names: once to learn them, once with their addresses. */
 async function readAll(settings: Settings, surroundings: Surroundings, log: Log): Promise<Read> {
   const store = new ObjectStore();
-  const { stdin } = surroundings;
-  const source = openManifests({ paths: settings.manifests, store, stdin, log, watch: false });
-  await source.start();
-  await source.stop();
+  const source = await openSource(settings, surroundings, store, log);
+  try {
+    await source.start();
+  } finally {
+    await source.stop();
+  }
   const live = new LiveSettings(settings, store.objects).read();
   const configured = live.settings;
   const input = {
@@ -84,6 +88,17 @@ async function readAll(settings: Settings, surroundings: Surroundings, log: Log)
   }
   problems.push(...translation.problems);
   return { translation, problems: problems.sort(compareProblems), configured };
+}
+
+async function openSource(
+  settings: Settings,
+  { stdin, environment, version }: Surroundings,
+  store: ObjectStore,
+  log: Log,
+): Promise<Source> {
+  const paths = settings.manifests;
+  if (paths.length > 0) return openManifests({ paths, store, stdin, log, watch: false });
+  return readCluster({ access: await findCluster("render", settings, environment, version), settings, store, log });
 }
 
 /** The addresses and failures of the names after one lookup each. */

@@ -3,15 +3,17 @@
  * serves the result, and the admin port tells of all of them. It also knows the order in which they start and stop.
  */
 import { LiveSettings } from "../controller/live-settings.ts";
-import { Controller } from "../controller.ts";
+import { Controller, type ControllerState } from "../controller.ts";
 import type { Log } from "../log.ts";
 import { type Admin, startAdmin } from "../serve/admin.ts";
 import { type DataPlane, startDataPlane } from "../serve/dataplane.ts";
 import { LogSink } from "../serve/log-sink.ts";
 import type { Settings } from "../settings.ts";
 import { ExternalNames } from "../sources/dns.ts";
+import type { Publisher } from "../sources/kubernetes/publisher.ts";
 import type { Source } from "../sources/source.ts";
 import { ObjectStore } from "../sources/store.ts";
+import type { Cluster } from "./cluster.ts";
 import { untilAborted } from "./command.ts";
 import { Status } from "./status.ts";
 
@@ -29,10 +31,16 @@ export interface SluiceParts {
   readonly settings: Settings;
   readonly log: Log;
   readonly version: string;
-  /** Makes the source that fills this store. */
-  readonly source: (store: ObjectStore) => Source;
+  /** Makes what fills this store. */
+  readonly open: (store: ObjectStore) => Opened;
   /** Gives up starting, for the user has asked to stop. */
   readonly stop: AbortSignal;
+}
+
+export interface Opened {
+  readonly source: Source;
+  /** Null: the objects are read from files, and nothing is written back. */
+  readonly cluster: Cluster | null;
 }
 
 /** Milliseconds that the last lines of the access log have to leave the process. */
@@ -42,13 +50,13 @@ const flushTime = 2000;
 export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
   const { settings, log, stop } = parts;
   const store = new ObjectStore();
-  const source = parts.source(store);
+  const { source, cluster } = parts.open(store);
   const names = new ExternalNames();
   const sink = new LogSink({ warn: (message) => log.warn(message) });
-  const status = new Status({ version: parts.version, store, sink });
+  const status = new Status({ version: parts.version, store, sink, cluster });
   // First, so that probes get an answer while a large store still fills.
   const admin = await startAdmin({ address: settings.adminAddress, port: settings.adminPort, source: status });
-  const running: Running = { status, names, source, admin, sink, log, controller: null, dataPlane: null };
+  const running: Running = { status, names, source, admin, sink, publisher: null, controller: null, dataPlane: null };
   try {
     const synced = await Promise.race([source.start().then(() => true), untilAborted(stop).then(() => false)]);
     if (!synced) {
@@ -64,6 +72,10 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
     running.controller = controller;
     status.started(controller, dataPlane);
     await controller.start();
+    if (cluster !== null) {
+      running.publisher = cluster.publisher;
+      publish(cluster.publisher, controller);
+    }
     return {
       addresses: { ...dataPlane.addresses, admin: admin.address },
       ports: dataPlane.ports,
@@ -82,17 +94,34 @@ interface Running {
   readonly source: Source;
   readonly admin: Admin;
   readonly sink: LogSink;
-  readonly log: Log;
+  /** Null: nothing is written back, or not yet. */
+  publisher: Publisher | null;
   controller: Controller | null;
   dataPlane: DataPlane | null;
 }
+
+/** From now on the cluster is told what is in force and what is wrong. */
+function publish(publisher: Publisher, controller: Controller): void {
+  const tell = ({ served, problems }: ControllerState): void => {
+    // Before the first configuration is in force nothing is served, and no Ingress is to lose its status for that.
+    if (served !== null) publisher.update({ served, problems });
+  };
+  tell(controller.state);
+  controller.onChange(tell);
+  publisher.start();
+}
+
+/** Milliseconds that the last writes to the cluster have at least, however short the drain. */
+const leastLeave = 3000;
 
 /** The admin port stays until the last connection is gone, so that probes see 503 and no refused connection. */
 async function end(running: Running, grace: number): Promise<void> {
   running.status.stopping();
   running.controller?.stop();
+  // At once: another replica is to write from now on, while the requests of this one still end.
+  const left = running.publisher?.stop(Math.max(grace, leastLeave));
   await running.names.stop();
-  await running.dataPlane?.drain(grace);
+  await Promise.all([running.dataPlane?.drain(grace), left]);
   await Promise.all([running.source.stop(), running.admin.close()]);
   await running.sink.flush(flushTime);
   running.sink.close();

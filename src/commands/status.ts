@@ -1,17 +1,19 @@
 /** What the admin port tells of a running Sluice: is it ready, and if not, what it waits for; its numbers and its rules. */
 import type { Controller } from "../controller.ts";
-import type { Problem } from "../model/problem.ts";
+import { type Problem, printable } from "../model/problem.ts";
 import { emptySnapshot, type Snapshot } from "../model/snapshot.ts";
 import type { AdminSource } from "../serve/admin.ts";
 import type { DataPlane } from "../serve/dataplane.ts";
-import type { Gauges } from "../serve/metric-table.ts";
+import type { ClusterGauges, Gauges } from "../serve/metric.ts";
 import { Metrics } from "../serve/metrics.ts";
+import type { Cluster } from "./cluster.ts";
 
 export interface StatusParts {
   readonly version: string;
   /** The problems found while nothing is translated yet. */
   readonly store: { readonly problems: readonly Problem[] };
   readonly sink: { readonly droppedLines: number };
+  readonly cluster: Cluster | null;
 }
 
 interface Running {
@@ -48,7 +50,10 @@ export class Status implements AdminSource {
 
   notReady(): readonly string[] {
     if (this.#stopping) return ["shutting down"];
-    if (this.#running === null) return ["reading the objects for the first time"];
+    if (this.#running === null) {
+      const waiting = this.#parts.cluster?.source.waitingFor ?? [];
+      return ["reading the objects for the first time", ...waiting.map((what) => printable(`waiting for ${what}`))];
+    }
     const { controller, dataPlane } = this.#running;
     // Once in force, a configuration stays so: a change that a worker has not taken yet is no reason to send traffic away.
     if (controller.state.published > 0) return [];
@@ -79,7 +84,15 @@ export class Status implements AdminSource {
       failures: state.failures,
       workerRestarts: dataPlane.workerRestarts,
       linesDropped: this.#parts.sink.droppedLines,
+      cluster: this.#cluster(),
     };
+  }
+
+  #cluster(): ClusterGauges | null {
+    const { cluster } = this.#parts;
+    if (cluster === null) return null;
+    const { source, publisher } = cluster;
+    return { away: source.away, kinds: source.stats, ...publisher.state };
   }
 }
 

@@ -2,69 +2,11 @@
  * Every metric once: name, type, labels, what it says and where its value comes from. What /metrics answers and
  * docs/metrics.md are both made from this table.
  */
-import { type Problem, problemCodes } from "../model/problem.ts";
-import type { Snapshot } from "../model/snapshot.ts";
+import { problemCodes } from "../model/problem.ts";
+import { clusterMetrics } from "./cluster-metrics.ts";
 import { histogramLines, labelText, type SeriesRow } from "./exposition.ts";
+import type { BulkMetric, Metric, PlainMetric, Reading, Sample } from "./metric.ts";
 import { durationBounds, loopDelayBounds, refusedStatuses, seriesLayout, workerLayout } from "./shared.ts";
-
-/** What the controller and the data plane say of themselves at the moment of a scrape. */
-export interface Gauges {
-  readonly version: string;
-  readonly ready: boolean;
-  readonly snapshot: Snapshot;
-  readonly problems: readonly Problem[];
-  /** Of the Snapshot that was last given to the workers. */
-  readonly revision: number;
-  /** Every worker has acknowledged that revision. */
-  readonly acknowledged: boolean;
-  /** When the Snapshot in force was published, in milliseconds since the epoch; null before the first. */
-  readonly publishedAt: number | null;
-  readonly translations: number;
-  readonly lastTranslateSeconds: number;
-  readonly lastEffectSeconds: number;
-  /** Translations that threw and Snapshots that were refused. */
-  readonly failures: number;
-  readonly workerRestarts: number;
-  /** Access-log lines that the main thread could not write. */
-  readonly linesDropped: number;
-}
-
-/** All that a scrape reads. */
-export interface Reading {
-  readonly gauges: Gauges;
-  /** By worker, laid out as workerLayout says. */
-  readonly workers: readonly Float64Array[];
-  readonly series: readonly SeriesRow[];
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-}
-
-interface Sample {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-interface Described {
-  readonly name: string;
-  readonly labels: readonly string[];
-  /** One sentence. */
-  readonly help: string;
-}
-
-/** Few samples, formatted by prom-client. */
-export interface PlainMetric extends Described {
-  readonly type: "counter" | "gauge";
-  readonly samples: (reading: Reading) => Iterable<Sample>;
-}
-
-/** Many samples, as text that ends in "\n". */
-export interface BulkMetric extends Described {
-  readonly type: "counter" | "histogram";
-  readonly text: (name: string, row: SeriesRow) => string;
-  readonly rows: (reading: Reading) => Iterable<SeriesRow>;
-}
-
-export type Metric = PlainMetric | BulkMetric;
 
 const route = ["host", "namespace", "ingress", "service"] as const;
 const bySeries = (reading: Reading): readonly SeriesRow[] => reading.series;
@@ -299,6 +241,7 @@ export const metrics: readonly Metric[] = [
       });
     },
   },
+  ...clusterMetrics,
   {
     name: "sluice_build_info",
     type: "gauge",

@@ -6,7 +6,8 @@
 import { setImmediate } from "node:timers/promises";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { readRows } from "./exposition.ts";
-import { type BulkMetric, type Gauges, type Metric, metrics, type PlainMetric, type Reading } from "./metric-table.ts";
+import type { BulkMetric, Gauges, Metric, PlainMetric, Reading } from "./metric.ts";
+import { metrics } from "./metric-table.ts";
 import type { SeriesRegistry } from "./series.ts";
 
 export interface MetricsSource {

@@ -8,6 +8,7 @@ export const namespacedName = text(
   new RegExp(`^${objectPath}$`),
   "a namespace and a name, such as shop/web",
 );
+export const namespaceName = text("NAMESPACE", new RegExp(`^${objectName}$`), "the name of a namespace");
 export const servicePort = text(
   "NAMESPACE/NAME[:PORT]",
   new RegExp(`^${objectPath}(?::${objectName})?$`),

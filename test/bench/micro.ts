@@ -106,6 +106,7 @@ async function scrape(routes: number): Promise<{ time: number; longest: number; 
     failures: 0,
     workerRestarts: 0,
     linesDropped: 0,
+    cluster: null,
   };
   const counters = [WorkerCounters.allocate(), WorkerCounters.allocate()];
   const metrics = new Metrics({ counters, series, gauges: () => gauges });

@@ -32,7 +32,14 @@ async function start(...args: string[]): Promise<Demo> {
   });
   const stop = new AbortController();
   const line = parseCommandLine("demo", [...anyPorts, "--access-log-format=off", ...args], {});
-  const surroundings = { stdin: new PassThrough(), stdout, stderr, stop: stop.signal, version: "0.0.0" };
+  const surroundings = {
+    stdin: new PassThrough(),
+    stdout,
+    stderr,
+    stop: stop.signal,
+    version: "0.0.0",
+    environment: {},
+  };
   const ended = runDemo(line, surroundings, 100);
   await eventually(
     async () => guide,

@@ -28,7 +28,20 @@ describe("sluice", () => {
       ["serve"],
       2,
       /^$/,
-      /^sluice: sluice serve has nothing to read; name a file or a directory with --manifests PATH\n$/,
+      /^sluice: sluice serve has nothing to read; name a file or a directory with --manifests PATH or a cluster with --kubeconfig FILE\n$/,
+    ],
+    [["render"], 2, /^$/, /^sluice: sluice render has nothing to read; /],
+    [
+      ["serve", "--kubeconfig", "no-such"],
+      2,
+      /^$/,
+      /^sluice: --kubeconfig no-such does not exist or may not be read; /,
+    ],
+    [
+      ["serve", "--watch-namespace=shop", "--watch-namespace-selector=team=shop"],
+      2,
+      /^$/,
+      /^sluice: --watch-namespace and --watch-namespace-selector exclude each other; /,
     ],
     [["serve", "--manifests", "no-such"], 2, /^$/, /^sluice: --manifests no-such does not exist or may not be read; /],
     [["render", "--manifests", "-", "--http-port=0"], 2, /^$/, /cannot choose a free port for nginx/],
@@ -36,7 +49,9 @@ describe("sluice", () => {
   ];
   for (const [args, code, stdout, stderr] of told) {
     it(`${JSON.stringify(args.join(" "))} ends with ${code}`, async () => {
-      const finished = await runSluice(args);
+      // No cluster of whoever runs the tests.
+      const environment = { HOME: "", KUBECONFIG: "", KUBERNETES_SERVICE_HOST: "" };
+      const finished = await runSluice(args, { environment });
       assert.match(finished.stdout, stdout);
       assert.match(finished.stderr, stderr);
       assert.equal(finished.code, code);

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { Registry } from "prom-client";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
 import { labelText } from "../../src/serve/exposition.ts";
-import { type Gauges, metrics } from "../../src/serve/metric-table.ts";
+import type { Gauges } from "../../src/serve/metric.ts";
+import { metrics } from "../../src/serve/metric-table.ts";
 import { Metrics, metricsReference } from "../../src/serve/metrics.ts";
 import { type SeriesLabels, SeriesRegistry, SeriesTable } from "../../src/serve/series.ts";
 import { WorkerCounters } from "../../src/serve/shared.ts";
@@ -23,6 +24,7 @@ const quiet: Gauges = {
   failures: 0,
   workerRestarts: 2,
   linesDropped: 3,
+  cluster: null,
 };
 
 const web: SeriesLabels = { host: "shop.example", namespace: "shop", ingress: "web", service: "front" };
