@@ -55,7 +55,7 @@ export function readUpstream(upstreamPort: UpstreamPort, { objects, resolved }: 
   const slices = objects.endpointSlices.get(id);
   // Kubernetes mirrors Endpoints into slices: reading both would bring back addresses that the slice has dropped.
   if (slices !== undefined && slices.length > 0) {
-    return remember(upstreamPort, null, slices, () => sliceEndpoints(slices, port));
+    return remember(upstreamPort, null, slices, () => sliceEndpoints(slices, service, port));
   }
   const endpoints = objects.endpoints.get(id);
   return remember(upstreamPort, null, endpoints, () => legacyEndpoints(endpoints?.subsets ?? [], port));
@@ -87,13 +87,12 @@ function remember(
   return upstream;
 }
 
-function sliceEndpoints(slices: readonly EndpointSlice[], port: ServicePort): readonly Endpoint[] {
+function sliceEndpoints(slices: readonly EndpointSlice[], service: Service, port: ServicePort): readonly Endpoint[] {
   const ready: Endpoint[] = [];
   const terminating: Endpoint[] = [];
   for (const slice of slices) {
     if (slice.addressType === "FQDN") continue;
-    for (const slicePort of slice.ports) {
-      if (slicePort.name !== port.name || slicePort.protocol !== "TCP") continue;
+    for (const slicePort of portsOf(slice, service, port)) {
       const number = slicePort.port ?? port.targetPort.number ?? port.port;
       for (const endpoint of slice.endpoints) {
         const list = endpoint.ready ? ready : endpoint.serving && endpoint.terminating ? terminating : null;
@@ -104,6 +103,21 @@ function sliceEndpoints(slices: readonly EndpointSlice[], port: ServicePort): re
   }
   // KEP-1669: while a rollout leaves nothing ready, pods that still serve as they end are better than 503.
   return ready.length > 0 ? ready : terminating;
+}
+
+/**
+ * Those that carry the port's name. When a port is renamed, the Service and its slices say so one after the other, and in
+ * between no name fits: then it is the port with the number that the Service aims at, or the only one on both sides.
+ */
+function portsOf(slice: EndpointSlice, service: Service, port: ServicePort): EndpointSlice["ports"] {
+  const offered = slice.ports.filter(({ protocol }) => protocol === "TCP");
+  const named = offered.filter(({ name }) => name === port.name);
+  if (named.length > 0) return named;
+  const claimed = new Set(service.ports.map(({ name }) => name));
+  const unclaimed = offered.filter(({ name }) => !claimed.has(name));
+  const { number } = port.targetPort;
+  if (number !== null) return unclaimed.filter((each) => each.port === number);
+  return service.ports.length === 1 && offered.length === 1 ? unclaimed : [];
 }
 
 function legacyEndpoints(subsets: Endpoints["subsets"], port: ServicePort): readonly Endpoint[] {

@@ -12,6 +12,7 @@ import type { Api } from "./api.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Collection, collectionOf, namespaceOf, singleOf, slicesOf } from "./collection.ts";
 import type { FailureKind } from "./failure.ts";
+import { Handover } from "./handover.ts";
 import { Intake } from "./intake.ts";
 import { type Limits, usualLimits } from "./limits.ts";
 import { NamedObjects } from "./named.ts";
@@ -74,6 +75,7 @@ export class KubernetesSource implements Source {
   readonly #watch: boolean;
   readonly #reflectors: Reflectors;
   readonly #intake: Intake;
+  readonly #handover: Handover;
   /** Apart, for a Secret may come both by its name and by its type. */
   readonly #namedIntake: Intake;
   readonly #named: NamedObjects;
@@ -106,6 +108,7 @@ export class KubernetesSource implements Source {
       probe: collectionOf("Ingress", { namespace: options.namespaces?.[0] ?? "" }),
     });
     this.#intake = new Intake({ store, name, clock });
+    this.#handover = new Handover(clock);
     this.#namedIntake = new Intake({ store, name: `${name} by name`, clock });
     this.#named = new NamedObjects({
       open: (key, settled) => this.#openSecret(key, settled),
@@ -148,6 +151,7 @@ export class KubernetesSource implements Source {
     this.#stop.reject(new Error("stopped before everything was read"));
     this.#unsubscribe();
     this.#cancelFollow?.();
+    this.#handover.stop();
     this.#intake.close();
     this.#namedIntake.close();
     await this.#named.stop();
@@ -219,7 +223,7 @@ export class KubernetesSource implements Source {
   }
 
   #sink(kind: Kind): Sink {
-    const intake = this.#intake.sink(kind);
+    const intake = this.#handover.sink(kind, this.#intake.sink(kind));
     const { observer } = this.#options;
     if (observer === undefined) return intake;
     return {
