@@ -52,8 +52,10 @@ export class Attempts {
     return cause.retry === "unsent" || isReplayable(this.#exchange.head);
   }
 
+  /** Counting will not do: an endpoint that was tried may have left the upstream meanwhile. */
   hasAnother(): boolean {
-    return this.#exchange.tries < triesAtMost && this.#tried.length < this.#upstream.endpoints.length;
+    if (this.#exchange.tries >= triesAtMost) return false;
+    return this.#upstream.endpoints.some((endpoint) => !this.#tried.includes(endpoint));
   }
 
   /** The upstream's answer is complete. */

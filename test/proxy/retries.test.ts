@@ -101,6 +101,27 @@ describe("failing upstreams", () => {
     assert.equal(posts, 4);
   });
 
+  // A Pod died, requests failed on it in the moment in which its endpoint left the upstream, and were answered 502: one was
+  // tried, one was left, so that counting said that all had been tried.
+  it("asks the endpoint that is left when the one that failed has left the upstream meanwhile", async () => {
+    let asked = (): void => undefined;
+    let fail = (): void => undefined;
+    const bad = await start((socket) => {
+      fail = () => socket.destroy();
+      socket.once("data", () => asked());
+    });
+    const good = await start(answering(() => ok("good")));
+    const reached = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    await plane.serve([bad.port]);
+    const response = plane.request(get);
+    await reached;
+    await plane.serve([good.port]);
+    fail();
+    assert.equal((await response).body, "good");
+  });
+
   it("repeats a GET on a new connection when the kept one turned out to be closed", async () => {
     // The upstream answers once and then closes as the next request arrives: the race that every keep-alive has.
     const upstream = await start((socket) => {
