@@ -8,7 +8,6 @@ import { fileURLToPath } from "node:url";
 import { SluiceProcess } from "../support/sluice-process.ts";
 import type { ApiClient } from "./api.ts";
 import type { Cluster, ServiceAccount } from "./cluster.ts";
-import type { Identity } from "./credentials.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -23,8 +22,8 @@ export interface SluiceOptions {
   readonly args?: readonly string[];
   /** Where the API server is; another one where there is something between, such as a relay of the test. */
   readonly server?: string;
-  /** Default: a token of its ServiceAccount. */
-  readonly identity?: Identity;
+  /** The path of one that the test keeps itself. */
+  readonly kubeconfig?: string;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -66,8 +65,8 @@ export async function installAccount(cluster: Cluster, namespace: string): Promi
 /** With a kubeconfig. Does not wait until it is ready. */
 export async function launchSluice(cluster: Cluster, options: SluiceOptions): Promise<SluiceProcess> {
   const { namespace, server = cluster.server } = options;
-  const identity = options.identity ?? (await cluster.serviceAccount({ namespace, name: "sluice" }));
-  const kubeconfig = await cluster.kubeconfig(identity, server);
+  const account = { namespace, name: "sluice" };
+  const kubeconfig = options.kubeconfig ?? (await cluster.kubeconfig(await cluster.serviceAccount(account), server));
   return watched(
     cluster,
     new SluiceProcess(["serve", `--kubeconfig=${kubeconfig}`, ...anyPorts, ...(options.args ?? [])], {
