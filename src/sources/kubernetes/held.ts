@@ -34,6 +34,11 @@ export class Held {
     return this.forget((key) => !listed.has(key));
   }
 
+  /** What comes next of each object is told, even under the version that is held: versions have begun anew. */
+  distrust(): void {
+    for (const [key, { uid }] of this.#versions) this.#versions.set(key, { uid, resourceVersion: "" });
+  }
+
   /** "another": an object of another uid had this key, which therefore was deleted in between. */
   arrive(key: string, uid: string, resourceVersion: string): Arrival {
     this.#listed?.add(key);

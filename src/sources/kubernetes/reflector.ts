@@ -70,6 +70,8 @@ export class Reflector {
   readonly #held = new Held();
   readonly #failures = new Map<FailureKind, number>();
   readonly #state = { synced: false, lastContact: null as number | null, lists: 0, watches: 0, events: 0 };
+  /** The newest version that a complete list or an event since had; "" before that. */
+  #newest = "";
   #failure: ApiFailure | null = null;
   /** The request under way, and when its last byte came. */
   #attempt: { readonly abort: AbortController; lastByte: number | null } | null = null;
@@ -205,7 +207,7 @@ export class Reflector {
     );
     const end = reader.end();
     this.#answered();
-    if (this.#plan.listed(end.resourceVersion, end.next, clock.elapsed())) this.#finishList();
+    if (this.#plan.listed(end.resourceVersion, end.next, clock.elapsed())) this.#finishList(end.resourceVersion);
   }
 
   async #follow(step: Exclude<Step, { kind: "list" }>): Promise<void> {
@@ -237,7 +239,7 @@ export class Reflector {
       initial = false;
       this.#plan.streamed(event.resourceVersion, clock.elapsed());
       this.#answered();
-      this.#finishList();
+      this.#finishList(event.resourceVersion);
     }, longestObject);
     const idle = (): number => (initial ? limits.listIdle : limits.watchIdle);
     await this.#request(query, initial ? limits.listHead : limits.watchHead, idle, (chunk) => lines.push(chunk));
@@ -288,6 +290,7 @@ export class Reflector {
     else if (event.type !== "BOOKMARK") this.#arrived(event.object);
     this.#answered();
     this.#plan.moved(event.resourceVersion);
+    if (step.kind === "watch" && !isOlder(event.resourceVersion, this.#newest)) this.#newest = event.resourceVersion;
   }
 
   #beginList(): void {
@@ -295,8 +298,14 @@ export class Reflector {
     this.#held.beginList();
   }
 
-  #finishList(): void {
+  #finishList(resourceVersion: string): void {
     for (const key of this.#held.finishList()) this.#parts.sink.delete(key);
+    if (isOlder(resourceVersion, this.#newest)) {
+      // etcd was restored from a backup: the same version may now stand for another state, which was passed over.
+      this.#held.distrust();
+      this.relist();
+    }
+    this.#newest = resourceVersion;
     this.#state.synced = true;
     this.#parts.onSync();
   }

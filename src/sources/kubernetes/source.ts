@@ -53,6 +53,8 @@ export interface KubernetesSourceOptions {
   readonly timing?: Timing;
   readonly limits?: Limits;
   readonly pulse?: PulseTiming;
+  /** Milliseconds that Services and EndpointSlices outlive their deletion. */
+  readonly hold?: number;
 }
 
 /** Told in the order in which the API server tells; an object that did not change is told once. */
@@ -108,7 +110,7 @@ export class KubernetesSource implements Source {
       probe: collectionOf("Ingress", { namespace: options.namespaces?.[0] ?? "" }),
     });
     this.#intake = new Intake({ store, name, clock });
-    this.#handover = new Handover(clock);
+    this.#handover = new Handover(clock, options.hold);
     this.#namedIntake = new Intake({ store, name: `${name} by name`, clock });
     this.#named = new NamedObjects({
       open: (key, settled) => this.#openSecret(key, settled),
