@@ -141,7 +141,7 @@ describeCluster("a faulty way to the API server", ["pods"], (given) => {
     [
       "says 410 inside of every watch",
       () =>
-        gateway.distort((url, chunk) =>
+        gateway.distort((url) =>
           isWatch(url)
             ? Buffer.from(
                 `${JSON.stringify({ type: "ERROR", object: { kind: "Status", code: 410, reason: "Expired" } })}\n`,
