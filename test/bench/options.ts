@@ -2,31 +2,35 @@
 import { parseArgs } from "node:util";
 
 export interface BenchOptions {
+  readonly quick: boolean;
   readonly rounds: number;
-  /** Seconds that each peer is loaded for in each round. */
+  /** Seconds that each subject is loaded for in each round. */
   readonly duration: number;
-  /** Seconds that each peer is loaded for before the first round, so that what is measured is compiled. */
+  /** Seconds that each subject is loaded for before the first round, so that what is measured is compiled. */
   readonly warmUp: number;
-  readonly connections: number;
-  /** Names of the peers to run; empty: all. */
+  /** Names; empty: all, or those of the quick form. */
+  readonly workloads: readonly string[];
   readonly peers: readonly string[];
-  /** Writes docs/benchmarks.md. */
+  /** A revision of this repository whose Sluice takes part, too. */
+  readonly against: string | null;
+  /** Writes docs/benchmarks.md and docs/benchmarks.svg. */
   readonly write: boolean;
-  /** Exits with 1 when a target is missed. */
+  /** Exits with 1 when a bound that must hold is missed, or a subject failed. */
   readonly assert: boolean;
 }
 
 export const usage = `npm run bench -- [options]
 
-CPU time per proxied request of Sluice, nginx and http-proxy on the same routes.
+CPU time per operation of Sluice and its peers on the same routes; docs/benchmarks.md tells how.
 
-  --quick               fewer and shorter rounds: about a minute and a half
-  --rounds COUNT        how often each peer is loaded (7)
-  --duration SECONDS    how long each time (8, 60 at most)
-  --connections COUNT   keep-alive connections of the generator (64)
+  --quick               some workloads and peers, fewer and shorter rounds: under 3 minutes
+  --workload NAME       only this one; repeatable
   --peer NAME           only this one; repeatable
-  --write               write docs/benchmarks.md
-  --assert              exit with 1 when Sluice costs more than a third of http-proxy or twice nginx
+  --against REV         compare with Sluice at this revision, without other peers unless they are named
+  --rounds COUNT        how often each subject is loaded (5)
+  --duration SECONDS    how long each time (6, 60 at most)
+  --write               write docs/benchmarks.md and its chart
+  --assert              exit with 1 when a bound that must hold is missed
 `;
 
 /** Throws an Error with a sentence for the user. */
@@ -35,25 +39,36 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
     args: [...args],
     options: {
       quick: { type: "boolean", default: false },
+      workload: { type: "string", multiple: true, default: [] },
+      peer: { type: "string", multiple: true, default: [] },
+      against: { type: "string" },
       rounds: { type: "string" },
       duration: { type: "string" },
-      connections: { type: "string" },
-      peer: { type: "string", multiple: true, default: [] },
       write: { type: "boolean", default: false },
       assert: { type: "boolean", default: false },
       help: { type: "boolean", default: false, short: "h" },
     },
   });
   if (values.help) return "help";
+  const duration = count("duration", values.duration ?? (values.quick ? "2" : "6"), 60);
   return {
-    rounds: count("rounds", values.rounds ?? (values.quick ? "3" : "7"), 100),
-    duration: count("duration", values.duration ?? (values.quick ? "4" : "8"), 60),
-    warmUp: values.quick ? 2 : 4,
-    connections: count("connections", values.connections ?? "64", 1000),
+    quick: values.quick,
+    rounds: count("rounds", values.rounds ?? (values.quick ? "3" : "5"), 100),
+    duration,
+    warmUp: Math.min(4, duration),
+    workloads: values.workload,
     peers: values.peer,
+    against: values.against ?? null,
     write: values.write,
     assert: values.assert,
   };
+}
+
+/** The names that are chosen, in the table's order. Throws when one is not in the table. */
+export function chooseNames(flag: string, wanted: readonly string[], known: readonly string[]): string[] {
+  const unknown = wanted.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`--${flag} ${JSON.stringify(unknown)} is none of ${known.join(", ")}`);
+  return known.filter((name) => wanted.length === 0 || wanted.includes(name));
 }
 
 function count(name: string, text: string, most: number): number {

@@ -1,6 +1,6 @@
 /**
- * The processes of the benchmark: pinned to a core, with a temporary directory for their files, and ended with the benchmark
- * however that ends. CPU time is the kernel's, of a process with all its threads and children.
+ * The processes of the benchmark: pinned to cores, and ended with the benchmark however that ends. CPU time is the kernel's,
+ * of a process with all its threads and children.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Milliseconds until a process that starts must answer, or one that is told to end must be gone. */
+/** Milliseconds that a process which is told to end may take. */
 const patience = 20_000;
 
 const running = new Set<ChildProcess>();
@@ -25,9 +25,18 @@ export interface Pinned {
   stop(): Promise<void>;
 }
 
-/** Starts a command on one core. Standard output goes to `output`, a file descriptor, or nowhere. */
-export function startPinned(core: number, command: readonly string[], output?: number): Pinned {
-  const child = spawn("taskset", ["-c", `${core}`, ...command], { stdio: ["ignore", output ?? "ignore", "pipe"] });
+interface Start {
+  /** A file descriptor; else standard output goes nowhere. */
+  readonly output?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Starts a command on some cores, "0" or "0,1". */
+export function startPinned(cores: string, command: readonly string[], start: Start = {}): Pinned {
+  const child = spawn("taskset", ["-c", cores, ...command], {
+    stdio: ["ignore", start.output ?? "ignore", "pipe"],
+    env: { ...process.env, ...start.environment },
+  });
   running.add(child);
   let complaints = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -48,11 +57,85 @@ export function startPinned(core: number, command: readonly string[], output?: n
   };
 }
 
-/** Resolves when `answers` does so with true; rejects when the process ends first or takes too long. */
-export async function untilUp(name: string, started: Pinned, answers: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + patience;
+export interface Conversation {
+  /** The next line of standard output; rejects when the process ends before it, or takes longer than the seconds. */
+  line(seconds: number): Promise<string>;
+  /** Sends an empty line. */
+  go(): void;
+  stop(): Promise<void>;
+}
+
+/** Starts a command that says in lines how far it is. */
+export function converse(cores: string, command: readonly string[]): Conversation {
+  const child = spawn("taskset", ["-c", cores, ...command], { stdio: ["pipe", "pipe", "pipe"] });
+  running.add(child);
+  const exit = once(child, "exit").finally(() => running.delete(child));
+  let complaints = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    complaints = (complaints + text).slice(-2000);
+  });
+  const lines: string[] = [];
+  let pending = "";
+  const wake = new EventTarget();
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    const parts = (pending + text).split("\n");
+    pending = parts.pop() ?? "";
+    lines.push(...parts);
+    wake.dispatchEvent(new Event("line"));
+  });
+  child.once("close", () => wake.dispatchEvent(new Event("line")));
+  return {
+    async line(seconds) {
+      const end = AbortSignal.timeout(seconds * 1000);
+      for (;;) {
+        const next = lines.shift();
+        if (next !== undefined) return next;
+        if (child.exitCode !== null || child.signalCode !== null) break;
+        await once(wake, "line", { signal: end });
+      }
+      throw new Error(`${command.slice(0, 2).join(" ")} ended: ${complaints}`);
+    },
+    go() {
+      child.stdin.write("\n");
+    },
+    async stop() {
+      child.kill("SIGKILL");
+      await exit;
+    },
+  };
+}
+
+/** Runs a command to its end and resolves with its standard output; rejects when it fails or takes longer than the seconds. */
+export async function runPinned(cores: string, command: readonly string[], seconds: number): Promise<string> {
+  const child = spawn("taskset", ["-c", cores, ...command], { stdio: ["ignore", "pipe", "pipe"] });
+  running.add(child);
+  const timer = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
+  let output = "";
+  let complaints = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    complaints += text;
+  });
+  try {
+    await once(child, "close");
+  } finally {
+    clearTimeout(timer);
+    running.delete(child);
+  }
+  if (child.exitCode !== 0) {
+    const how = child.exitCode === null ? `was killed after ${seconds} s` : `ended with exit code ${child.exitCode}`;
+    throw new Error(`${command[0]} ${how}: ${(complaints || output).slice(-1000)}`);
+  }
+  return output;
+}
+
+/** Resolves when `answers` does so with true; rejects when the process ends first or takes longer than the seconds. */
+export async function untilUp(started: Pinned, answers: () => Promise<boolean>, seconds = 20): Promise<void> {
+  const end = Date.now() + seconds * 1000;
   while (!(await answers().catch(() => false))) {
-    if (started.exited() || Date.now() > end) throw new Error(`${name} did not start: ${started.complaints()}`);
+    if (started.exited() || Date.now() > end) throw new Error(`it did not start: ${started.complaints()}`);
     await sleep(50);
   }
 }
@@ -88,6 +171,12 @@ let knownTicks = 0;
 function ticksPerSecond(): number {
   if (knownTicks === 0) knownTicks = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
   return knownTicks;
+}
+
+/** File descriptors that a process started from here may open. */
+export function mostFiles(): number {
+  const limit = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
+  return limit === "unlimited" ? Number.POSITIVE_INFINITY : Number(limit ?? 1024);
 }
 
 export async function freePort(): Promise<number> {

@@ -1,126 +1,162 @@
-/** From measurements to the table that is printed and to docs/benchmarks.md. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { cpus, release } from "node:os";
-import type { Measurement } from "./load.ts";
+/** What is printed, and docs/benchmarks.md: the table of ratios, the verdicts, and every figure. */
+import { figureOf, metricNames, ratioOf, sentence, type Verdict, verdicts } from "./judge.ts";
+import type { Result, Subject } from "./run.ts";
+import type { Metric } from "./workload.ts";
 
-export interface Result {
-  readonly name: string;
-  readonly title: string;
-  /** One a round, in order. */
-  readonly rounds: readonly Measurement[];
+/** A column of the table of ratios. */
+export interface Column {
+  readonly peer: string;
+  readonly head: string;
 }
 
-export interface Target {
-  readonly sentence: string;
-  readonly ratio: number;
-  readonly most: number;
+export interface Page {
+  readonly results: readonly Result[];
+  readonly columns: readonly Column[];
+  /** Peers that took no part, each with how to get it. */
+  readonly skipped: readonly string[];
+  /** How to make it again. */
+  readonly command: string;
+  readonly versions: readonly string[];
+  readonly date: Date;
+  readonly rounds: number;
+  readonly seconds: number;
 }
 
-/** The promises of the project about speed that these results can show. */
-export function targets(results: readonly Result[]): Target[] {
-  return [
-    { peer: "http-proxy", most: 1 / 3, sentence: "Sluice costs at most a third of http-proxy" },
-    { peer: "nginx", most: 2, sentence: "Sluice costs at most twice bare nginx" },
-  ].flatMap(({ peer, most, sentence }) => {
-    const ratio = ratioOf(results, "sluice", peer);
-    return ratio === null ? [] : [{ sentence, ratio, most }];
-  });
+/** Sluice's CPU time an operation divided by each peer's, a line a workload that compares peers. */
+export function ratioTable(results: readonly Result[], columns: readonly Column[]): string {
+  const shown = columns.filter(({ peer }) => results.some((result) => ratioOf(result, "sluice", peer, "cpu") !== null));
+  const rows = results
+    .filter((result) => figureOf(result, "sluice", "cpu") !== null && result.workload.peers.length > 1)
+    .map((result) => [
+      result.workload.title,
+      fixed(figureOf(result, "sluice", "cpu")),
+      ...shown.map(({ peer }) => fixed(ratioOf(result, "sluice", peer, "cpu"), 2)),
+    ]);
+  if (rows.length === 0) return "";
+  return markdown(["Sluice's CPU time to", "µs", ...shown.map(({ head }) => head)], rows);
 }
 
-export function table(results: readonly Result[]): string {
-  const rows = results.map(({ name, title, rounds }) => {
-    const costs = rounds.map(({ cpuPerRequest }) => cpuPerRequest);
-    const range = `${Math.min(...costs).toFixed(1)}-${Math.max(...costs).toFixed(1)}`;
-    return [
-      title,
-      median(costs).toFixed(1),
-      range,
-      ratioText(results, name, "nginx"),
-      ratioText(results, name, "http-proxy"),
-      Math.round(median(rounds.map(({ requestsPerSecond }) => requestsPerSecond))).toString(),
-      Math.round(median(rounds.map(({ memory }) => memory)) / 1024 / 1024).toString(),
-    ];
-  });
-  const head = ["peer", "CPU µs/request", "range", "to nginx", "to http-proxy", "requests/s", "MiB"];
-  const widths = head.map((text, column) => Math.max(text.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join(" | ")} |`;
-  const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
-  return `${[line(head), rule, ...rows.map(line)].join("\n")}\n`;
-}
-
-/** The median over rounds of the ratio within a round, in which both peers met the same machine. */
-function ratioOf(results: readonly Result[], name: string, to: string): number | null {
-  const own = results.find((result) => result.name === name)?.rounds ?? [];
-  const other = results.find((result) => result.name === to)?.rounds ?? [];
-  const ratios = own.flatMap(({ cpuPerRequest }, round) => {
-    const base = other[round]?.cpuPerRequest;
-    return base === undefined ? [] : [cpuPerRequest / base];
-  });
-  return ratios.length === 0 ? null : median(ratios);
-}
-
-function ratioText(results: readonly Result[], name: string, to: string): string {
-  const ratio = ratioOf(results, name, to);
-  return ratio === null ? "-" : `${ratio.toFixed(2)}`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle) - 1] ?? 0)) / 2;
-}
-
-/** docs/benchmarks.md. `command` is how to make it again. */
-export function document(results: readonly Result[], command: string, date: Date): string {
-  const sentences = targets(results).map(
-    ({ sentence, ratio, most }) => `- ${sentence}: ${ratio.toFixed(2)}, target ${most.toFixed(2)}.`,
+/** A line a bound: what must hold, what was measured, and whether it does. */
+export function verdictTable(results: readonly Result[]): string {
+  const rows = results.flatMap((result) =>
+    verdicts(result).map((verdict) => [
+      result.workload.name,
+      sentence(verdict.bound),
+      fixed(verdict.value, 2),
+      word(verdict),
+    ]),
   );
+  return rows.length === 0 ? "" : markdown(["workload", "bound", "measured", "verdict"], rows, 2);
+}
+
+/** The bounds that must hold and do not, and the subjects that failed. */
+export function misses(results: readonly Result[]): string[] {
+  return results.flatMap((result) => [
+    ...verdicts(result)
+      .filter(({ must }) => must === false)
+      .map(({ bound, value }) => `${result.workload.name}: ${sentence(bound)}, measured ${value.toFixed(2)}`),
+    ...result.subjects
+      .filter(({ failure }) => failure !== null)
+      .map(({ name, failure }) => `${result.workload.name}: ${name} failed: ${oneLine(failure ?? "")}`),
+  ]);
+}
+
+/** Every figure of every subject. */
+export function figureTable(result: Result): string {
+  const metrics = (Object.keys(metricNames) as Metric[]).filter((metric) =>
+    result.subjects.some(({ name }) => figureOf(result, name, metric) !== null),
+  );
+  const rows = result.subjects.map((subject) => [
+    subject.name,
+    ...metrics.map((metric) => fixed(figureOf(result, subject.name, metric), digits(metric))),
+    range(subject),
+  ]);
+  const range_ = metrics.includes("cpu") ? "range of CPU" : "";
+  const heads = ["", ...metrics.map((metric) => metricNames[metric]), range_];
+  return range_ === ""
+    ? markdown(
+        heads.slice(0, -1),
+        rows.map((row) => row.slice(0, -1)),
+      )
+    : markdown(heads, rows);
+}
+
+/** docs/benchmarks.md. */
+export function document(page: Page): string {
+  const { results, columns, command, versions, date, rounds, seconds } = page;
+  const details = results.map(
+    (result) => `### ${result.workload.title}\n\n\`--workload ${result.workload.name}\`\n\n${figureTable(result)}`,
+  );
+  const missed = misses(results);
   return `# Benchmarks
 
 \`${command}\` wrote this page; run it to compare on your own machine. Absolute times hold for one machine only, ratios travel better.
 
-${table(results)}
-${sentences.join("\n")}
+![CPU time an operation, as a multiple of bare nginx's](benchmarks.svg)
 
-CPU time of all threads of the proxy per request, from /proc/PID/stat, is the measure, for it depends little on how fast the load
-generator and the backend are. On a machine that is busy otherwise it rises by up to a third, most for those that spend it in
-the kernel, nginx and Sluice. Each peer runs alone on core 0, wrk and the backend (nginx answering 100 bytes) on core 1; the
-peers take turns in every round, and a ratio is the median of the ratios within rounds. ${results[0]?.rounds.length ?? 0} rounds. All peers route the
-same 10 hosts with 4 paths each over 5 Services, with keep-alive on both sides.
+## Ratios
 
-- *Sluice* runs as a user runs it: one worker thread, JSON access log, metrics, forwarded headers.
-- *nginx, bare* routes and forwards, nothing else: the floor. *With access log and forwarded headers* it does what Sluice does, except metrics.
-- *http-proxy* forwards with a keep-alive agent, without a log, metrics or headers.
+Less than 1 is in Sluice's favour.
 
-Measured on ${date.toISOString().slice(0, 10)}: ${versions().join(", ")}.
+${ratioTable(results, columns)}
+## Bounds
+
+${verdictTable(results)}
+${missed.length === 0 ? "Every bound that must hold does." : `Missed:\n\n${missed.map((each) => `- ${each}.`).join("\n")}`}
+
+## How it is measured
+
+CPU time of all threads of the proxy per operation, from /proc/PID/stat, is the measure, for it depends little on how fast the load
+generator and the backend are. The proxy runs alone on the first core (two workers on two, where the machine has more than two);
+the generator (wrk, h2load, and clients of our own for handshakes and held connections) and the backend (nginx) run on the last.
+The subjects take turns in every round, a figure is the median over rounds, and a ratio the median of the ratios within rounds:
+${rounds} rounds of ${seconds} seconds. Memory of held connections is measured once, in a fresh process. A request that fails ends a subject's part.
+
+All peers route the same hosts and paths over the same Services to one backend, with connections kept alive on both sides.
+Sluice runs as a user runs it, with one worker thread, its JSON access log, metrics and forwarded headers.
+nginx runs bare (routes and forwards, nothing else), with access log and forwarded headers, and in ingress-nginx's shape: a Lua
+balancer, access log, metrics counted in Lua in shared memory, and its headers. HAProxy, Caddy and the libraries of Node write no log.
+The fixed rate is half of what Sluice takes in a closed loop, the same for all; what a peer adds is its 99th percentile less the backend's own.
+
+## Figures
+
+${details.join("\n")}
+Measured on ${date.toISOString().slice(0, 10)}: ${versions.join(", ")}.${page.skipped.length === 0 ? "" : ` Not installed: ${page.skipped.join("; ")}.`}
 `;
 }
 
-function versions(): string[] {
-  const [cpu] = cpus();
-  return [
-    `${cpus().length} cores of ${cpu?.model.trim() || "an unknown processor"}`,
-    `Linux ${release().split("-")[0]}`,
-    `Node ${process.versions.node}`,
-    `nginx ${/nginx\/(\S+)/.exec(spawnSync("nginx", ["-v"], { encoding: "utf8" }).stderr)?.[1] ?? "?"}`,
-    `http-proxy ${packageVersion("http-proxy")}`,
-    `wrk ${/wrk (?:debian\/)?(\S+)/.exec(spawnSync("wrk", ["-v"], { encoding: "utf8" }).stdout)?.[1] ?? "?"}`,
-    `Sluice ${commit()}`,
-  ];
+export function markdown(head: readonly string[], rows: readonly (readonly string[])[], textColumns = 1): string {
+  const widths = head.map((text, column) => Math.max(text.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string => {
+    const padded = cells.map((cell, column) =>
+      column < textColumns ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+    );
+    return `| ${padded.join(" | ")} |\n`;
+  };
+  const rule = widths.map((width, column) => (column < textColumns ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+  return [line(head), line(rule), ...rows.map(line)].join("");
 }
 
-function packageVersion(name: string): string {
-  const file = new URL(`../../node_modules/${name}/package.json`, import.meta.url);
-  const parsed: { version: string } = JSON.parse(readFileSync(file, "utf8"));
-  return parsed.version;
+function word({ must, aim }: Verdict): string {
+  if (must === false) return "MISSED";
+  if (aim === false) return must === null ? "aim missed" : "met, aim missed";
+  return aim === true ? "met, aim too" : "met";
 }
 
-function commit(): string {
-  try {
-    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: import.meta.dirname, encoding: "utf8" }).trim();
-  } catch {
-    return "outside a repository";
-  }
+function range({ rounds }: Subject): string {
+  const costs = rounds.flatMap(({ cpu }) => (cpu === undefined ? [] : [cpu]));
+  return costs.length === 0 ? "-" : `${Math.min(...costs).toFixed(1)}-${Math.max(...costs).toFixed(1)}`;
+}
+
+function digits(metric: Metric): number {
+  if (metric === "rate" || metric === "memory") return 0;
+  return metric === "cpu" || metric === "connection" ? 1 : 2;
+}
+
+function fixed(value: number | null, fraction = 1): string {
+  return value === null ? "-" : value.toFixed(fraction);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").slice(0, 200);
 }

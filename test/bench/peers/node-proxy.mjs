@@ -1,12 +1,11 @@
 /**
- * http-proxy as one would write an ingress with it: routes by host and longest path, connections to the upstream kept alive.
- * Takes the file with its port, target and routes as argument.
+ * A proxy library of Node as one would write an ingress with it: routes by host and longest path, connections to the upstream
+ * kept alive. Takes the file with the library's name, its port, target and routes as argument.
  */
 import { readFileSync } from "node:fs";
 import { Agent, createServer } from "node:http";
-import httpProxy from "http-proxy";
 
-const { port, target, routes } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const { library, port, target, routes } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const hosts = new Map();
 for (const { host, path } of routes) {
   const paths = hosts.get(host) ?? [];
@@ -15,7 +14,10 @@ for (const { host, path } of routes) {
   hosts.set(host, paths);
 }
 
-const proxy = httpProxy.createProxyServer({ target, agent: new Agent({ keepAlive: true }) });
+const loaded = await import(library);
+const createProxyServer = loaded.createProxyServer ?? loaded.default.createProxyServer;
+const proxy = createProxyServer({ target, agent: new Agent({ keepAlive: true }) });
+proxy.on("error", (_error, _request, response) => response.writeHead?.(502).end());
 const server = createServer((request, response) => {
   const path = request.url.split("?")[0];
   const route = hosts.get(request.headers.host)?.find(({ path: own, under }) => path === own || path.startsWith(under));
@@ -23,7 +25,7 @@ const server = createServer((request, response) => {
     response.writeHead(404).end();
     return;
   }
-  proxy.web(request, response, {}, () => response.writeHead(502).end());
+  proxy.web(request, response);
 });
 server.keepAliveTimeout = 75_000;
 server.listen(port, "127.0.0.1");
