@@ -217,7 +217,7 @@ describe("through a fault of the API server", () => {
 
   it("finds streams that are half-open although the server answers everything else", async () => {
     const server = await serve({ bookmarks: 50 });
-    const limits = { ...scaled(0.1).limits, watchIdle: 300 };
+    const limits = { ...scaled(0.1).limits, listIdle: 300, watchIdle: 300 };
     const { source, store } = await start(server, { limits });
     // What exists is dead from now on; what is new works.
     server.network.freeze();
@@ -231,7 +231,7 @@ describe("through a fault of the API server", () => {
 
   it("takes a stream for alive that sends nothing but bookmarks, and goes on from the last one", async () => {
     const server = await serve({ bookmarks: 40 });
-    const { source, store } = await start(server, { limits: { ...scaled(0.1).limits, watchIdle: 200 } });
+    const { source, store } = await start(server, { limits: { ...scaled(0.1).limits, listIdle: 200, watchIdle: 200 } });
     // Versions that Ingresses know by bookmarks only.
     for (let i = 0; i < 5; i++) server.cluster.put(rawService("shop/web0", 100 + i));
     await sleep(600);
@@ -246,7 +246,7 @@ describe("through a fault of the API server", () => {
 
   it("lists again when versions begin anew, as when etcd is restored from a backup", async () => {
     const server = await serve({ bookmarks: 50 });
-    const { store } = await start(server, { limits: { ...scaled(0.1).limits, watchIdle: 150 } });
+    const { store } = await start(server, { limits: { ...scaled(0.1).limits, listIdle: 150, watchIdle: 150 } });
     server.cluster.goBackTo(10);
     server.network.cut();
     change(server);
