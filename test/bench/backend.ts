@@ -29,7 +29,8 @@ export async function startBackend(directory: string, cores: string): Promise<Ba
   const messageFile = join(files, "message");
   writeFileSync(messageFile, message);
   const [httpPort, grpcPort] = [await freePort(), await freePort()];
-  // nginx serves no file to POST; an error page is asked for with GET.
+  // nginx serves no file to POST; an error page is asked for with GET. The filter takes the Content-Length away, which gRPC
+  // servers do not send.
   const servers = `  access_log off;
   sendfile on;
   open_file_cache max=10;
@@ -45,7 +46,7 @@ export async function startBackend(directory: string, cores: string): Promise<Ba
     default_type application/grpc;
     add_trailer grpc-status 0 always;
     location / { error_page 405 =200 /message; return 405; }
-    location = /message { }
+    location = /message { sub_filter_types application/grpc; sub_filter no-such-text other; }
   }
 `;
   return {

@@ -18,8 +18,10 @@ export async function holdConnections(load: Load, hold: Extract<Drive, { kind: "
   const port = hold.tls ? peer.httpsPort : peer.httpPort;
   // As many as may be opened where that is fewer: the figure is one connection's.
   const count = Math.min(hold.connections, mostFiles() - spareFiles);
+  // Far fewer, for memory that they used is used again.
+  const warmUp = Math.ceil(Math.min(200, count / 20));
   const mode = hold.unread === null ? "idle" : "unread";
-  const options = { port, count, tls: hold.tls, host: first?.host, target: first?.target, mode, warmUp: 200 };
+  const options = { port, count, tls: hold.tls, host: first?.host, target: first?.target, mode, warmUp };
   const client = converse(cores, [process.execPath, holder, JSON.stringify(options)]);
   try {
     expectLine(await client.line(60), "warm");

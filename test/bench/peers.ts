@@ -55,7 +55,10 @@ async function check(peer: RunningPeer, site: Site): Promise<void> {
     if (answer !== "grpc-status 0") throw new Error(`it answers a gRPC call with ${answer}`);
     return;
   }
-  await untilUp(peer.process, async () => (await ask(peer.httpPort, "localhost", "/")) !== "");
+  await untilUp(peer.process, async () => {
+    await ask(peer.httpPort, "localhost", "/");
+    return true;
+  });
   for (const { host, target } of asked) {
     const answer = await ask(peer.httpPort, host, target);
     if (answer !== body) throw new Error(`it answers http://${host}${target} with ${JSON.stringify(answer)}`);

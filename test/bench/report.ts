@@ -126,7 +126,7 @@ Measured on ${date.toISOString().slice(0, 10)}: ${versions.join(", ")}.${page.sk
 }
 
 export function markdown(head: readonly string[], rows: readonly (readonly string[])[], textColumns = 1): string {
-  const widths = head.map((text, column) => Math.max(text.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = head.map((text, column) => Math.max(3, text.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string => {
     const padded = cells.map((cell, column) =>
       column < textColumns ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
