@@ -47,6 +47,8 @@ export class UpstreamConnection {
     this.socket.on("drain", () => this.#owner?.drained());
     this.socket.on("error", (error: Error) => {
       this.#error = error;
+      // Its close comes a turn of the loop later; until then a request would be given a dead connection.
+      if (this.#owner === null) this.destroy();
     });
     this.socket.on("close", () => this.#closed());
     this.socket.once(pool.tls ? "secureConnect" : "connect", () => this.#connected());
@@ -101,7 +103,8 @@ export class UpstreamConnection {
 
   #ended(): void {
     if (this.#owner === null) this.destroy();
-    else this.#owner.ended();
+    // An end within the TLS handshake: the close that follows says that nothing was sent.
+    else if (this.#state !== "connecting") this.#owner.ended();
   }
 
   #expire(): void {

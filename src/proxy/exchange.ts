@@ -103,9 +103,14 @@ export class RequestExchange implements Exchange {
   }
 }
 
+/** Nothing follows the head: no body, or one of no bytes, of which nobody will ever tell the end. */
+export function hasNoBody(head: RequestHead): boolean {
+  return head.framing === "none" || (head.framing === "length" && head.contentLength === 0);
+}
+
 /** Methods that may be sent again when an answer did not come (RFC 9110, 9.2.2), as long as there is no body. */
 export function isReplayable(head: RequestHead): boolean {
-  if (head.framing !== "none") return false;
+  if (!hasNoBody(head)) return false;
   switch (head.method) {
     case "GET":
     case "HEAD":

@@ -6,7 +6,7 @@ import { chunkHeader, lastChunk } from "../wire/chunked.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
 import type { ConnectionOwner, UpstreamConnection } from "./connection.ts";
-import { isReplayable, type RequestExchange } from "./exchange.ts";
+import { hasNoBody, isReplayable, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { ResponseRelay } from "./relay.ts";
@@ -43,7 +43,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
     this.#relay = new ResponseRelay(plane, client, exchange, route);
     this.#attempts = new Attempts(plane, client, exchange, route, upstream);
     this.#chunked = exchange.head.framing === "chunked";
-    this.#requestDone = exchange.head.framing === "none";
+    this.#requestDone = hasNoBody(exchange.head);
   }
 
   start(): void {
@@ -184,7 +184,10 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
 
   #awaitResponse(connection: UpstreamConnection): void {
     const { read, send } = this.#route.timeouts;
-    this.#plane.wheel.arm(connection.deadline, isFull(connection.socket) ? send : read);
+    if (isFull(connection.socket)) this.#plane.wheel.arm(connection.deadline, send);
+    // Held up by a client that reads slowly, whose own limit watches.
+    else if (connection.socket.isPaused()) connection.deadline.disarm();
+    else this.#plane.wheel.arm(connection.deadline, read);
   }
 
   #readOn(connection: UpstreamConnection): void {

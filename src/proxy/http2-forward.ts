@@ -8,7 +8,7 @@ import { parseResponseHead } from "../wire/response-head.ts";
 import { readTrailers } from "../wire/trailers.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
-import type { RequestExchange } from "./exchange.ts";
+import { hasNoBody, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { UpstreamSession } from "./http2-sessions.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
@@ -19,6 +19,8 @@ import { Deadline } from "./wheel.ts";
 
 /** Bytes of a request that wait in this process for the upstream's window. */
 const waitingAtMost = 65_536;
+/** Bytes of all interim heads together: they are passed on at once, however slow the client. */
+const interimAtMost = 65_536;
 
 export class Http2Forward implements UpstreamHalf {
   readonly #plane: Plane;
@@ -35,6 +37,7 @@ export class Http2Forward implements UpstreamHalf {
   #sentTrailers = "";
   #refused = false;
   #receivedTrailers = "";
+  #interim = 0;
 
   constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute, upstream: LiveUpstream) {
     this.#plane = plane;
@@ -43,7 +46,7 @@ export class Http2Forward implements UpstreamHalf {
     this.#route = route;
     this.#attempts = new Attempts(plane, client, exchange, route, upstream);
     this.#deadline = new Deadline(() => this.#expired());
-    this.#requestDone = exchange.head.framing === "none";
+    this.#requestDone = hasNoBody(exchange.head);
   }
 
   start(): void {
@@ -60,6 +63,8 @@ export class Http2Forward implements UpstreamHalf {
       return true;
     }
     this.#attempts.bodyStarted = true;
+    // It has answered and reset the stream, and the answer is still to be read: the body has nowhere to go.
+    if (stream.closed || stream.destroyed) return true;
     stream.write(part);
     if (stream.writableLength < waitingAtMost) return true;
     this.#plane.wheel.arm(this.#deadline, this.#route.timeouts.send);
@@ -144,10 +149,7 @@ export class Http2Forward implements UpstreamHalf {
       mine(() => this.#begin(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0))(),
     );
     stream.on("headers", (headers, _flags, raw: string[]) =>
-      mine(() => {
-        const status = Number(headers[":status"]);
-        if (status !== 100) this.#client.interim(status, linesOf(raw));
-      })(),
+      mine(() => this.#tellInterim(Number(headers[":status"]), raw))(),
     );
     stream.on("data", (chunk: Buffer) => mine(() => this.#data(stream, chunk))());
     stream.on("trailers", (_headers, _flags, raw: string[]) => {
@@ -167,6 +169,19 @@ export class Http2Forward implements UpstreamHalf {
       "close",
       mine(() => this.#closed(stream)),
     );
+  }
+
+  #tellInterim(status: number, raw: readonly string[]): void {
+    if (this.#attempts.begun || !(status > 100 && status < 200)) return;
+    const lines = linesOf(raw);
+    this.#interim += lines.length + 32;
+    const head = this.#plane.responseHead;
+    const error =
+      this.#interim > interimAtMost
+        ? "too many interim responses"
+        : parseResponseHead(`HTTP/1.1 ${status} \r\n${lines}\r\n`, this.#exchange.method, head);
+    if (error === null) this.#client.interim(status, head.forwarded);
+    else this.#fail(failure("bad-response", "upstream", `${this.#pool?.address}: ${error}`));
   }
 
   #begin(raw: readonly string[], ended: boolean): void {
@@ -261,6 +276,8 @@ export class Http2Forward implements UpstreamHalf {
     this.#stream = null;
     this.#deadline.disarm();
     if (stream !== null && !stream.closed) stream.close(constants.NGHTTP2_CANCEL);
+    // Complete for the protocol, but not read to its end: it would keep its place in the connection for ever.
+    else stream?.destroy();
     // An endpoint that is full on this connection says nothing against another connection, once.
     const same = cause.kind === "refused-stream" && !this.#refused ? this.#pool : null;
     this.#refused = same !== null;

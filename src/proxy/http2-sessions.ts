@@ -12,6 +12,8 @@ import { Deadline } from "./wheel.ts";
 const streamsAtMost = 100;
 const settings = { enablePush: false, initialWindowSize: 65_536, maxHeaderListSize: 65_536 } as const;
 const connectionWindow = 1_048_576;
+/** As many fields as a response over HTTP/1.1 may have, its status included; which may be there twice is not ours to say. */
+const fieldRules = { maxHeaderListPairs: 251, strictSingleValueFields: false };
 
 export class Http2Sessions {
   readonly #pool: EndpointPool;
@@ -73,6 +75,7 @@ export class UpstreamSession {
     // The authority is that of each request; this one only fills what node:http2 asks for.
     this.#session = connect(`${pool.tls ? "https" : "http"}://${pool.address}`, {
       settings,
+      ...fieldRules,
       createConnection: () => openSocket(pool),
     });
     this.#session.on("connect", () => this.#connected());
@@ -84,6 +87,8 @@ export class UpstreamSession {
   }
 
   get hasRoom(): boolean {
+    // A session that died is told of a turn of the loop later.
+    if (this.#session.closed || this.#session.destroyed) return false;
     return !this.#leaving && this.#streams < this.#parts.room();
   }
 

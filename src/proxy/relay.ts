@@ -9,7 +9,7 @@ import type { RequestExchange } from "./exchange.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { editResponse } from "./response-edit.ts";
 
-/** Bytes of an upstream's response head. */
+/** Bytes of an upstream's response head, and of all interim ones before it: they are passed on at once, however slow the client. */
 const headAtMost = 65_536;
 
 /** more: the answer goes on; upgrade: 101, and `rest` belongs to the tunnel; bad: see `error`. */
@@ -22,6 +22,7 @@ export class ResponseRelay {
   readonly #route: LiveRoute;
   readonly #body = new BodyReader();
   readonly #pass = (part: Buffer): void => {
+    this.#exchange.upstreamBytes += part.length;
     this.#exchange.responseBytes += part.length;
     this.#client.write(part);
   };
@@ -35,6 +36,8 @@ export class ResponseRelay {
   rest: Buffer | null = null;
   /** The start of a head that came in pieces. */
   #pieces: Buffer | null = null;
+  /** Bytes of interim heads so far. */
+  #interim = 0;
 
   constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute) {
     this.#plane = plane;
@@ -49,7 +52,6 @@ export class ResponseRelay {
   }
 
   read(chunk: Buffer): RelayOutcome {
-    this.#exchange.upstreamBytes += chunk.length;
     return this.begun ? this.#readBody(chunk, 0) : this.#readHead(chunk);
   }
 
@@ -63,6 +65,7 @@ export class ResponseRelay {
   /** Another connection is tried: what this one began to say counts no more. */
   restart(): void {
     this.#pieces = null;
+    this.#interim = 0;
   }
 
   #readHead(chunk: Buffer): RelayOutcome {
@@ -78,6 +81,7 @@ export class ResponseRelay {
       const stop = end + 4;
       const error = parseResponseHead(input.toString("latin1", from, stop), this.#exchange.method, head);
       if (error !== null) return this.#refuse(error);
+      const length = stop - from;
       from = stop;
       if (head.status === 101) {
         this.rest = from < input.length ? input.subarray(from) : null;
@@ -88,6 +92,8 @@ export class ResponseRelay {
         this.#begin(head);
         return this.#readBody(input, from);
       }
+      this.#interim += length;
+      if (this.#interim > headAtMost) return this.#refuse("too many interim responses");
       // 100 was answered by ourselves, if it was asked for; the others are news for the client.
       if (head.status !== 100) this.#client.interim(head.status, head.forwarded);
     }

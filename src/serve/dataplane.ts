@@ -32,7 +32,7 @@ export interface DataPlane {
   /** As listened on, such as "0.0.0.0:8080". */
   readonly addresses: { readonly http: readonly string[]; readonly https: readonly string[] };
   readonly ports: { readonly http: number; readonly https: number };
-  /** Resolves when every worker serves it. */
+  /** Resolves when every worker serves it, or the data plane has ended. */
   publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void>;
   /** Of the Snapshot last published, from 1; 0: none yet. */
   readonly revision: number;
@@ -57,6 +57,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const selfSigned = makeDefaultCertificate(Date.now(), randomBytes(16).toString("hex"));
   const ticketKeys = new Uint8Array(randomBytes(48));
   const waiting = new Set<() => void>();
+  let ended = false;
   const workers = new Workers({
     starts: counters.map((buffer) => ({ settings, counters: buffer, selfSigned, ticketKeys })),
     series,
@@ -85,11 +86,12 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       );
       return new Promise((resolve) => {
         const look = (): void => {
-          if (workers.acknowledged < mine) return;
+          if (!ended && workers.acknowledged < mine) return;
           waiting.delete(look);
           resolve();
         };
         waiting.add(look);
+        look();
       });
     },
     get revision() {
@@ -98,7 +100,12 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     get acknowledged() {
       return workers.acknowledged >= revision;
     },
-    drain: (graceMs) => workers.drain(graceMs),
+    async drain(graceMs) {
+      await workers.drain(graceMs);
+      // Nobody is left to acknowledge, and nobody to wait for.
+      ended = true;
+      for (const look of [...waiting]) look();
+    },
     killWorker: (index) => workers.kill(index),
     counters,
     series,

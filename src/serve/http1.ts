@@ -9,28 +9,27 @@ import { type Peer, RequestExchange } from "../proxy/exchange.ts";
 import { handle } from "../proxy/handle.ts";
 import { replyStatus } from "../proxy/reply.ts";
 import type { UpstreamHalf } from "../proxy/upstream-half.ts";
-import { Deadline } from "../proxy/wheel.ts";
+import { isFull } from "../proxy/write.ts";
 import { BodyReader } from "../wire/body.ts";
 import { reasonPhrase } from "../wire/reasons.ts";
 import { continueResponse, upgradeLines } from "../wire/reply.ts";
 import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
 import type { ClientConnection, ConnectionHost } from "./connection-host.ts";
 import { Input } from "./input.ts";
-import { ResponseWriter } from "./response-writer.ts";
+import { Patience } from "./patience.ts";
+import { framingLines, ResponseWriter } from "./response-writer.ts";
 
 /** Bytes of pipelined requests that are read ahead of their turn. */
 const aheadAtMost = 16_384;
 /** A body that nobody wants is read to its end when at most this much of it is left; else the connection closes. */
 const discardAtMost = 65_536;
-/** How long a closed connection waits for the client to notice, in milliseconds: a reset would destroy what it has not read. */
-const lingerFor = 5_000;
 
 export class Http1Connection implements Client, ClientConnection {
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
   readonly #peer: Peer;
   readonly #writer: ResponseWriter;
-  readonly #deadline: Deadline;
+  readonly #patience: Patience;
   readonly #input = new Input();
   readonly #body = new BodyReader();
   readonly #bodyPart = (part: Buffer): void => this.#passBody(part);
@@ -51,14 +50,14 @@ export class Http1Connection implements Client, ClientConnection {
     this.#socket = socket;
     this.#peer = peer;
     this.#writer = new ResponseWriter(socket);
-    this.#deadline = new Deadline(() => this.#expired());
+    this.#patience = new Patience(host, socket, () => this.#expired());
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
     socket.on("drain", () => this.#drained());
     socket.on("end", () => this.#ended());
     // The close that follows an error tells all that there is to know.
-    socket.on("error", ignore);
+    socket.on("error", () => {});
     socket.on("close", () => this.#closed());
-    host.plane.wheel.arm(this.#deadline, host.limits.head);
+    this.#patience.awaitHead();
   }
 
   /**
@@ -66,7 +65,7 @@ export class Http1Connection implements Client, ClientConnection {
    * closing at once would lose it.
    */
   drain(ms: number): void {
-    if (this.#phase === "idle") this.#host.plane.wheel.arm(this.#deadline, ms);
+    if (this.#phase === "idle") this.#patience.awaitHead(ms);
   }
 
   destroy(): void {
@@ -88,11 +87,7 @@ export class Http1Connection implements Client, ClientConnection {
     const chunked = length === -1 && !bodiless && head.minor === 1;
     const delimited = length !== -1 || bodiless || chunked;
     this.#keepAlive = head.persistent && delimited && !this.#host.draining && this.#canReachNextRequest();
-    let framing = "";
-    if (chunked) framing = "Transfer-Encoding: chunked\r\n";
-    else if (length !== -1) framing = `Content-Length: ${length}\r\n`;
-    if (!this.#keepAlive) framing += "Connection: close\r\n";
-    else if (head.minor === 0) framing += "Connection: keep-alive\r\n";
+    const framing = framingLines(chunked, length, this.#keepAlive, head.minor);
     this.#writer.head(`HTTP/1.1 ${status} ${reason}\r\n`, lines + framing, chunked, bodiless);
   }
 
@@ -102,7 +97,7 @@ export class Http1Connection implements Client, ClientConnection {
 
   flush(): boolean {
     if (this.#writer.flush()) return true;
-    this.#host.plane.wheel.arm(this.#deadline, this.#host.limits.send);
+    this.#watch();
     return false;
   }
 
@@ -117,24 +112,24 @@ export class Http1Connection implements Client, ClientConnection {
     else if (this.#body.done) this.#nextExchange();
     else {
       this.#bodyWanted = true;
-      this.#watchBody();
+      this.#watch();
     }
     if (!this.#advancing) this.#advance();
   }
 
   abort(): void {
     const exchange = this.#exchange;
-    this.#exchange = null;
-    this.#forward = null;
     if (exchange !== null && !this.#responseDone) this.#host.plane.finished(exchange);
     this.#responseDone = true;
+    // What is pipelined behind it is not begun: nobody could be told the answer.
+    this.#leave();
     this.#socket.destroy();
   }
 
   resumeBody(): void {
     if (this.#bodyWanted) return;
     this.#bodyWanted = true;
-    this.#watchBody();
+    this.#watch();
     if (!this.#advancing) this.#advance();
   }
 
@@ -142,15 +137,20 @@ export class Http1Connection implements Client, ClientConnection {
     const socket = this.#socket;
     const { bytes, at } = this.#input;
     const early = bytes === null ? null : bytes.subarray(at);
-    this.#input.clear();
-    this.#exchange = null;
-    this.#forward = null;
-    this.#phase = "closed";
-    this.#deadline.disarm();
+    this.#leave();
     socket.removeAllListeners("data").removeAllListeners("drain").removeAllListeners("end");
     socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}${upgradeLines}\r\n`, "latin1");
     this.#host.tunnelOpened(socket);
     return { socket, early };
+  }
+
+  /** The connection is no longer ours, or no longer. */
+  #leave(): void {
+    this.#phase = "closed";
+    this.#exchange = null;
+    this.#forward = null;
+    this.#input.clear();
+    this.#patience.end();
   }
 
   #received(chunk: Buffer): void {
@@ -166,7 +166,8 @@ export class Http1Connection implements Client, ClientConnection {
     while (going && this.#input.bytes !== null) {
       if (this.#phase === "exchange") going = !this.#body.done && this.#bodyWanted && this.#readBody(this.#input.bytes);
       else if (this.#phase === "closing" || this.#phase === "closed") going = false;
-      else going = this.#readHead();
+      // A client that asks and asks but takes no answers would fill the memory with them.
+      else going = !isFull(this.#socket) && this.#readHead();
     }
     this.#advancing = false;
     this.#throttle();
@@ -176,13 +177,13 @@ export class Http1Connection implements Client, ClientConnection {
   #throttle(): void {
     if (this.#phase === "closed") return;
     const { waiting } = this.#input;
-    const full = this.#phase === "exchange" && waiting > 0 && (!this.#body.done || waiting > aheadAtMost);
-    if (full) this.#socket.pause();
+    const stuck = this.#phase === "idle" || (this.#phase === "exchange" && (!this.#body.done || waiting > aheadAtMost));
+    if (stuck && waiting > 0) this.#socket.pause();
     else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   #readHead(): boolean {
-    const { plane, limits } = this.#host;
+    const { plane } = this.#host;
     const fresh = this.#phase === "idle";
     if (fresh) {
       this.#phase = "head";
@@ -190,8 +191,14 @@ export class Http1Connection implements Client, ClientConnection {
     }
     const text = this.#input.findHead();
     if (text === null) {
+      // An empty line behind a body begins no request; a 408 would be taken for the answer to the next one.
+      if (this.#input.waiting === 0) {
+        this.#input.clear();
+        this.#phase = "idle";
+        return false;
+      }
       // The limit is for the whole head, so that a byte now and then does not prolong it.
-      if (fresh) plane.wheel.arm(this.#deadline, limits.head);
+      if (fresh) this.#patience.awaitHead();
       return false;
     }
     if (typeof text === "number") {
@@ -216,7 +223,7 @@ export class Http1Connection implements Client, ClientConnection {
     this.#responseDone = false;
     this.#bodyWanted = false;
     this.#body.start(head.framing, head.contentLength);
-    this.#deadline.disarm();
+    this.#patience.end();
     const exchange = new RequestExchange(head, this.#peer, this.#startedAt);
     this.#exchange = exchange;
     const forward = handle(plane, this, exchange);
@@ -228,6 +235,8 @@ export class Http1Connection implements Client, ClientConnection {
   #readBody(input: Buffer): boolean {
     const stop = this.#body.read(input, this.#input.at, this.#bodyPart);
     this.#input.consume(stop);
+    // A part of it may have ended the exchange, being too large: what the client is to do next is settled then.
+    if (this.#phase !== "exchange") return this.#phase === "idle";
     const forward = this.#forward;
     if (this.#body.error !== null) {
       if (forward === null) this.#close();
@@ -235,10 +244,10 @@ export class Http1Connection implements Client, ClientConnection {
       return false;
     }
     if (!this.#body.done) {
-      if (this.#bodyWanted) this.#watchBody();
+      this.#watch();
       return false;
     }
-    this.#deadline.disarm();
+    this.#watch();
     if (forward !== null) forward.requestEnd(this.#body.trailers);
     else if (this.#responseDone && this.#phase === "exchange") this.#nextExchange();
     return true;
@@ -248,18 +257,18 @@ export class Http1Connection implements Client, ClientConnection {
     const forward = this.#forward;
     if (forward === null || forward.requestBody(part)) return;
     this.#bodyWanted = false;
-    this.#deadline.disarm();
+    this.#watch();
   }
 
-  #watchBody(): void {
-    if (!this.#body.done) this.#host.plane.wheel.arm(this.#deadline, this.#host.limits.body);
+  #watch(): void {
+    this.#patience.during(this.#bodyWanted && !this.#body.done);
   }
 
   #nextExchange(): void {
     this.#exchange = null;
     this.#forward = null;
     this.#phase = "idle";
-    this.#host.plane.wheel.arm(this.#deadline, this.#host.limits.keepAlive);
+    this.#patience.awaitRequest();
     if (this.#host.draining && this.#input.bytes === null) this.#close();
   }
 
@@ -293,7 +302,7 @@ export class Http1Connection implements Client, ClientConnection {
     this.#input.clear();
     this.#socket.end();
     if (this.#socket.isPaused()) this.#socket.resume();
-    this.#host.plane.wheel.arm(this.#deadline, lingerFor);
+    this.#patience.linger();
   }
 
   #expired(): void {
@@ -305,42 +314,37 @@ export class Http1Connection implements Client, ClientConnection {
         this.#refuse(408);
         return;
       case "exchange":
-        if (this.#forward === null || this.#responseBegun) this.#abandon();
+        if (this.#forward === null) this.#socket.destroy();
+        else if (this.#responseBegun) this.#forward.clientFailed("client-gone", "the client was too slow");
         else this.#forward.clientFailed("client-timeout", "the body came too slowly");
         return;
-      case "closing":
-      case "closed":
+      default:
         this.#socket.destroy();
     }
   }
 
-  #abandon(): void {
-    if (this.#forward === null) this.#socket.destroy();
-    else this.#forward.clientFailed("client-gone", "the client took the response too slowly");
-  }
-
   #drained(): void {
-    if (this.#phase !== "exchange") return;
-    this.#deadline.disarm();
-    this.#forward?.clientDrained();
+    if (this.#phase === "idle") {
+      this.#patience.awaitRequest();
+      if (!this.#advancing) this.#advance();
+    } else if (this.#phase === "exchange") {
+      this.#watch();
+      this.#forward?.clientDrained();
+    }
   }
 
   #ended(): void {
     // As nginx: a client that ends while it waits has given up; nobody is left to answer.
     if (this.#forward !== null) this.#forward.clientFailed("client-gone", "the client closed the connection");
-    else if (this.#phase === "closing") this.#socket.destroy();
-    else this.#close();
+    // While it is closing both have ended then: what is still to be sent ends the connection when it has been.
+    else if (this.#phase !== "closing") this.#close();
   }
 
   #closed(): void {
-    this.#deadline.disarm();
+    this.#patience.end();
     const phase = this.#phase;
     this.#phase = "closed";
     this.#host.connectionClosed(this);
     if (phase === "exchange") this.#forward?.clientFailed("client-gone", "the connection was reset");
   }
-}
-
-function ignore(): void {
-  // See the listener of "close".
 }

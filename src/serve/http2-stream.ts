@@ -49,6 +49,11 @@ export class Http2Exchange implements Client {
     stream.on("error", ignore);
     stream.on("drain", () => this.#drained());
     stream.on("close", () => this.#closed());
+    // A reset without an error leaves what was not read, and with it the stream, where they are: no close follows.
+    stream.on("aborted", () => {
+      this.#forward?.clientFailed("client-gone", "the stream was reset");
+      stream.resume();
+    });
     const head = writeHttp1Head(raw, ended, () => randomBytes(16).toString("base64"));
     const error = "status" in head ? head : parseRequestHead(head.text, this.#head);
     if (error !== null) {
@@ -67,7 +72,7 @@ export class Http2Exchange implements Client {
   }
 
   interim(status: number, lines: string): void {
-    if (!this.#stream.destroyed) this.#stream.additionalHeaders({ ":status": status, ...fieldMap(lines) });
+    if (!this.#gone) this.#stream.additionalHeaders({ ":status": status, ...fieldMap(lines) });
   }
 
   sendContinue(): void {
@@ -76,9 +81,13 @@ export class Http2Exchange implements Client {
 
   respond(status: number, _reason: string, lines: string, length: number, bodiless: boolean): void {
     const stream = this.#stream;
-    if (stream.destroyed) return;
-    this.#bodiless = bodiless || length === 0;
-    const headers = headersOf(status, length === -1 ? lines : `${lines}content-length: ${length}\r\n`);
+    if (this.#gone) return;
+    // node:http2 ends a 205 with its head.
+    this.#bodiless = bodiless || length === 0 || status === 205;
+    const headers = headersOf(
+      statusToSend(status),
+      length === -1 || status === 205 ? lines : `${lines}content-length: ${length}\r\n`,
+    );
     // Trailers can only follow a body whose length was not told.
     const waitForTrailers = length === -1 && !bodiless;
     if (waitForTrailers) stream.on("wantTrailers", () => stream.sendTrailers(fieldMap(this.#trailersSent)));
@@ -86,7 +95,7 @@ export class Http2Exchange implements Client {
   }
 
   write(part: Buffer): void {
-    if (!this.#bodiless && !this.#stream.destroyed) this.#stream.write(part);
+    if (!this.#bodiless && !this.#gone) this.#stream.write(part);
   }
 
   flush(): boolean {
@@ -101,8 +110,13 @@ export class Http2Exchange implements Client {
     this.#trailersSent = trailers;
     this.#finish();
     if (!this.#bodiless) stream.end();
+    // A client that opens no window for what waits would keep it, and the stream, for ever.
+    const { plane, limits } = this.#connection.host;
+    if (!stream.destroyed) plane.wheel.arm(this.#deadline, limits.send);
     // The rest of the body has nowhere to go; the client is told to keep it (RFC 9113, 8.1).
     if (!this.#bodyEnded) {
+      // What came of it is dropped: a stream that holds unread bytes never closes.
+      stream.resume();
       if (stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR);
       else stream.once("finish", () => stream.close(constants.NGHTTP2_NO_ERROR));
     }
@@ -117,7 +131,7 @@ export class Http2Exchange implements Client {
   resumeBody(): void {
     if (this.#bodyEnded) return;
     this.#bodyFlows = true;
-    this.#watchBody();
+    this.#watch();
     this.#stream.resume();
   }
 
@@ -126,9 +140,11 @@ export class Http2Exchange implements Client {
     this.#deadline.disarm();
     this.#forward = null;
     this.#exchange = null;
+    // The tunnel tells the access log of it when it ends, which may be after this stream.
+    this.#head = new RequestHead();
     stream.removeAllListeners("data").removeAllListeners("drain").removeAllListeners("end");
     // RFC 8441, 5: the key and its answer belong to HTTP/1.1 alone.
-    stream.respond(headersOf(200, withoutLine(lines, "sec-websocket-accept")));
+    if (!this.#gone) stream.respond(headersOf(200, withoutLine(lines, "sec-websocket-accept")));
     this.#connection.host.tunnelOpened(stream);
     return { socket: stream, early: null };
   }
@@ -137,27 +153,37 @@ export class Http2Exchange implements Client {
     const stream = this.#stream;
     stream.on("data", (chunk: Buffer) => {
       if (this.#forward === null) return;
-      this.#watchBody();
-      if (this.#forward.requestBody(chunk)) return;
-      this.#bodyFlows = false;
-      this.#deadline.disarm();
-      stream.pause();
+      const flows = this.#forward.requestBody(chunk);
+      // It may have been too much of it, and the exchange be over.
+      if (this.#forward === null) return;
+      this.#bodyFlows = flows;
+      this.#watch();
+      if (!flows) stream.pause();
     });
     stream.on("trailers", (_headers, _flags, raw: string[]) => {
       this.#trailersReceived = readTrailers(`${linesOf(raw)}\r\n`).lines;
     });
     stream.on("end", () => {
       this.#bodyEnded = true;
-      this.#deadline.disarm();
-      this.#forward?.requestEnd(this.#trailersReceived);
+      if (this.#forward === null) return;
+      this.#watch();
+      this.#forward.requestEnd(this.#trailersReceived);
     });
     // It flows once there is an upstream to take it.
     if (!this.#bodyFlows) stream.pause();
   }
 
-  #watchBody(): void {
+  /** During an exchange the client may owe two things at once, to open its window and to send. */
+  #watch(): void {
     const { plane, limits } = this.#connection.host;
-    plane.wheel.arm(this.#deadline, limits.body);
+    if (this.#stream.writableNeedDrain) plane.wheel.arm(this.#deadline, limits.send);
+    else if (this.#bodyFlows && !this.#bodyEnded) plane.wheel.arm(this.#deadline, limits.body);
+    else this.#deadline.disarm();
+  }
+
+  /** The stream is over, though its close may still wait for what was not read. */
+  get #gone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
   }
 
   #refuse(status: number): void {
@@ -189,8 +215,9 @@ export class Http2Exchange implements Client {
   }
 
   #drained(): void {
-    this.#deadline.disarm();
-    this.#forward?.clientDrained();
+    if (this.#forward === null) return;
+    this.#watch();
+    this.#forward.clientDrained();
   }
 
   #closed(): void {
@@ -206,6 +233,11 @@ export class Http2Exchange implements Client {
 /** "Name: value\r\n" lines as the flat list of names and values that node:http2 takes. */
 function headersOf(status: number, lines: string): string[] {
   return [":status", String(status), ...fieldsOf(lines)];
+}
+
+/** HTTP/2 by node:http2 has no more; what is above is to be taken for a 5xx (RFC 9110, 15). */
+function statusToSend(status: number): number {
+  return status > 599 ? 500 : status;
 }
 
 function withoutLine(lines: string, name: string): string {

@@ -24,21 +24,28 @@ const resetBurst = 100;
 const resetRate = 10;
 /** Streams that end by a client's mistakes, whoever resets them, before the connection is closed (CVE-2025-8671). */
 const errorsAtMost = 100;
+/** Heads kept for later streams; each holds the text of its last request. */
+const headsAtMost = 8;
+/** How long a client has to answer the end of the connection with its own, in milliseconds. */
+const lingerFor = 5_000;
 
 export class Http2Connection implements ClientConnection {
   readonly host: ConnectionHost;
   readonly peer: Peer;
+  readonly #socket: Socket;
   readonly #session: ServerHttp2Session;
   readonly #deadline: Deadline;
   /** Heads of streams that are over, to be filled again. */
   readonly #heads: RequestHead[] = [];
   #streams = 0;
   #errors = 0;
+  #closing = false;
 
   constructor(host: ConnectionHost, socket: Socket, peer: Peer) {
     this.host = host;
     this.peer = peer;
-    this.#deadline = new Deadline(() => this.#session.close());
+    this.#socket = socket;
+    this.#deadline = new Deadline(() => this.#expired());
     this.#session = performServerHandshake(socket, {
       settings,
       maxSessionInvalidFrames: 10,
@@ -47,6 +54,8 @@ export class Http2Connection implements ClientConnection {
       streamResetRate: resetRate,
       // The header list is told as a maximum, and more than that in bytes of frames is not taken in at all.
       maxSendHeaderBlockLength: 131_072,
+      // An upstream that sends Date twice is no reason to throw: what it says is passed on as it is.
+      strictSingleValueFields: false,
     });
     this.#session.setLocalWindowSize(connectionWindow);
     this.#session.on("stream", (stream, _headers, flags, rawHeaders: string[]) =>
@@ -55,6 +64,8 @@ export class Http2Connection implements ClientConnection {
     // The close that follows an error tells all that there is to know.
     this.#session.on("error", ignore);
     this.#session.on("close", () => this.#closed());
+    // Sockets here may be half open, for HTTP/1.1; a client of HTTP/2 that ends has gone (node:http2 would wait for ever).
+    socket.on("end", () => this.destroy());
     host.plane.wheel.arm(this.#deadline, host.limits.head);
   }
 
@@ -67,18 +78,20 @@ export class Http2Connection implements ClientConnection {
 
   destroy(): void {
     this.#session.destroy();
+    // A session that has closed waits for the client to end, however long that takes.
+    this.#socket.destroy();
   }
 
   /** A stream is over; `head` may serve the next. `failed`: by a mistake of the client. */
   streamClosed(head: RequestHead, failed: boolean): void {
-    this.#heads.push(head);
+    if (this.#heads.length < headsAtMost) this.#heads.push(head);
     this.#streams--;
     if (failed && ++this.#errors > errorsAtMost) {
       this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
     if (this.#streams > 0) return;
-    if (this.host.draining) this.#session.close();
+    if (this.host.draining) this.#close();
     else this.host.plane.wheel.arm(this.#deadline, this.host.limits.keepAlive);
   }
 
@@ -96,6 +109,17 @@ export class Http2Connection implements ClientConnection {
         throw error;
       });
     }
+  }
+
+  #expired(): void {
+    if (this.#closing) this.destroy();
+    else this.#close();
+  }
+
+  #close(): void {
+    this.#closing = true;
+    this.#session.close();
+    this.host.plane.wheel.arm(this.#deadline, lingerFor);
   }
 
   #closed(): void {

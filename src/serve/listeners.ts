@@ -22,15 +22,24 @@ export class Listeners implements ConnectionHost {
   readonly plane: WorkerPlane;
   readonly limits: ClientLimits;
   draining = false;
+  readonly #report: (error: Error) => void;
   readonly #plain: Server;
   readonly #secure: Server;
   readonly #connections = new Set<ClientConnection>();
   readonly #tunnels = new Set<Duplex>();
   #emptied: (() => void) | null = null;
 
-  constructor(plane: WorkerPlane, limits: ClientLimits, certificates: Certificates, ticketKeys: Uint8Array) {
+  /** `report` hears why a connection could not be accepted. */
+  constructor(
+    plane: WorkerPlane,
+    limits: ClientLimits,
+    certificates: Certificates,
+    ticketKeys: Uint8Array,
+    report: (error: Error) => void,
+  ) {
     this.plane = plane;
     this.limits = limits;
+    this.#report = report;
     // One byte: "full" then means that the kernel takes no more, so at most one read waits in this process a direction.
     const options = {
       allowHalfOpen: true,
@@ -66,6 +75,9 @@ export class Listeners implements ConnectionHost {
     const shared = on.shared ? { reusePort: true } : {};
     const http = await listenOn(this.#plain, { host: address, port: on.http, backlog, ...shared });
     const https = await listenOn(this.#secure, { host: address, port: on.https, backlog, ...shared });
+    // Without a listener an accept() that fails, for want of descriptors say, would end the worker.
+    this.#plain.on("error", this.#report);
+    this.#secure.on("error", this.#report);
     return { http, https };
   }
 
@@ -119,7 +131,9 @@ export class Listeners implements ConnectionHost {
       trusted: this.plane.trusts(bare),
       http2,
     };
-    this.#connections.add(http2 ? new Http2Connection(this, socket, peer) : new Http1Connection(this, socket, peer));
+    const connection = http2 ? new Http2Connection(this, socket, peer) : new Http1Connection(this, socket, peer);
+    this.#connections.add(connection);
+    if (this.draining) connection.drain(settleFor);
     socket.once("close", () => {
       counters.clientClosed(secure);
       counters.clientBytes(socket.bytesRead, socket.bytesWritten);

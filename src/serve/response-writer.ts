@@ -11,6 +11,15 @@ const copyAtMost = 4_096;
 /** Held back at most before it is written. */
 const heldAtMost = 16_384;
 
+/** The header lines that tell where the message ends and whether the connection goes on. `length`: -1 for none to tell. Hot. */
+export function framingLines(chunked: boolean, length: number, keepAlive: boolean, minor: 0 | 1): string {
+  let lines = "";
+  if (chunked) lines = "Transfer-Encoding: chunked\r\n";
+  else if (length !== -1) lines = `Content-Length: ${length}\r\n`;
+  if (!keepAlive) return `${lines}Connection: close\r\n`;
+  return minor === 0 ? `${lines}Connection: keep-alive\r\n` : lines;
+}
+
 export class ResponseWriter {
   readonly #socket: Socket;
   #held = "";

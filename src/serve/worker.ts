@@ -41,7 +41,9 @@ function run(start: WorkerStart): void {
     body: clientIdle,
     send: clientIdle,
   };
-  const listeners = new Listeners(plane, limits, certificates, start.ticketKeys);
+  const listeners = new Listeners(plane, limits, certificates, start.ticketKeys, ({ message }) => {
+    send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason: message } });
+  });
   monitorLoop(counters);
 
   port?.on("message", (message: ToWorker) => {

@@ -9,8 +9,12 @@ import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapsho
 import type { FromWorker, ListenOn, ToWorker, WorkerStart } from "./messages.ts";
 import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
 
-/** A worker that dies within this many milliseconds of its start is not replaced at once, but after as many. */
-const restartPause = 1_000;
+/** A worker that dies within this many milliseconds of its start is replaced after a pause, twice as long each time. */
+const youth = 10_000;
+const firstPause = 500;
+const longestPause = 30_000;
+/** Beyond the grace period of a drain, in milliseconds: a worker that has not answered by then hangs, and is ended. */
+const drainMargin = 2_000;
 
 /** What is in force, for workers that start later. */
 export interface Published {
@@ -43,7 +47,9 @@ export class Workers {
   #published: Published = { revision: 0, snapshot: emptySnapshot, keys: new Map() };
   #listenOn: ListenOn | null = null;
   #closing = false;
-  #changed: (() => void) | null = null;
+  /** By index: deaths in a row of young workers. */
+  readonly #earlyDeaths: number[] = [];
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -51,6 +57,16 @@ export class Workers {
 
   /** Starts the threads and lets them listen; rejects when they cannot. Ports that are 0 are chosen by the first. */
   async start(http: number, https: number): Promise<{ address: string; http: number; https: number }> {
+    try {
+      return await this.#startAll(http, https);
+    } catch (error) {
+      // Left alone, those that did start would keep the process alive, and the ports.
+      await this.#end();
+      throw error;
+    }
+  }
+
+  async #startAll(http: number, https: number): Promise<{ address: string; http: number; https: number }> {
     const { starts } = this.#options;
     const shared = starts.length > 1;
     this.#slots.push(this.#spawn(0));
@@ -82,7 +98,15 @@ export class Workers {
   async drain(grace: number): Promise<void> {
     this.#closing = true;
     for (const { worker } of this.#slots) send(worker, { kind: "drain", grace });
-    await this.#until(() => this.#slots.every((slot) => slot.drained));
+    const late = new Promise<void>((resolve) => {
+      setTimeout(resolve, grace + drainMargin).unref();
+    });
+    await Promise.race([this.#until(() => this.#slots.every((slot) => slot.drained)), late]);
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#closing = true;
     await Promise.all(this.#slots.map(({ worker }) => worker.terminate()));
   }
 
@@ -127,6 +151,8 @@ export class Workers {
       case "failed":
         this.#failure = message.reason;
         slot.drained = true;
+        // One that cannot listen serves nobody; its end makes place for another try.
+        void slot.worker.terminate();
         break;
       case "drained":
         slot.drained = true;
@@ -138,18 +164,23 @@ export class Workers {
         this.#options.log[message.level](message.message, message.fields);
         return;
     }
-    this.#changed?.();
+    this.#tell();
   }
 
   #exited(index: number, slot: Slot): void {
-    const wasListening = slot.listening !== null;
     slot.drained = true;
-    this.#changed?.();
-    if (this.#closing || !wasListening) return;
+    // It serves nothing any more, so nothing is in force until its successor says so.
+    slot.acknowledged = 0;
+    this.#tell();
+    // Before the first listens there is nothing to go on with: the start fails.
+    if (this.#closing || this.#listenOn === null) return;
     this.restarts++;
-    const lived = performance.now() - slot.startedAt;
-    this.#options.log.error("a worker ended; it is replaced", { worker: index });
-    setTimeout(() => this.#replace(index), lived < restartPause ? restartPause : 0);
+    const young = performance.now() - slot.startedAt < youth;
+    const deaths = young ? (this.#earlyDeaths[index] ?? 0) + 1 : 0;
+    this.#earlyDeaths[index] = deaths;
+    const pause = deaths === 0 ? 0 : Math.min(firstPause * 2 ** (deaths - 1), longestPause);
+    this.#options.log.error("a worker ended; it is replaced", { worker: index, pause });
+    setTimeout(() => this.#replace(index), pause).unref();
   }
 
   #replace(index: number): void {
@@ -165,10 +196,16 @@ export class Workers {
   async #until(condition: () => boolean): Promise<void> {
     while (!condition()) {
       await new Promise<void>((resolve) => {
-        this.#changed = resolve;
+        this.#waiting.add(resolve);
       });
     }
-    this.#changed = null;
+  }
+
+  /** Lets everyone who waits for something look again. */
+  #tell(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const look of waiting) look();
   }
 }
 

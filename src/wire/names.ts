@@ -127,7 +127,7 @@ export const droppedFromRequest = droppedCodes([
 ]);
 
 /** By code, 1: the field of a response is not passed on. */
-export const droppedFromResponse = droppedCodes(hopByHop);
+export const droppedFromResponse = droppedCodes([...hopByHop, known.http2Settings]);
 
 /**
  * May a `Connection` option of this lower-case name remove the field? Never framing, routing, identity or credentials:
