@@ -100,6 +100,49 @@ describe("a worker that dies", () => {
       await upstream.stop();
     }
   });
+
+  it("is replaced again when its replacement dies before it listens", async () => {
+    const plane = await TestPlane.start();
+    const upstream = await TestUpstream.start(answering(() => ok("served")));
+    try {
+      await plane.serve([upstream.port]);
+      // The second death was taken for a failed start, and nobody served from then on.
+      while (plane.plane.workerRestarts < 2) {
+        await plane.plane.killWorker(0);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      assert.equal(plane.plane.acknowledged, false);
+      await until(() => plane.plane.acknowledged, "the replacement to serve", 10_000);
+      let body = "";
+      while (body !== "served")
+        body = await plane.request(get()).then(
+          (response) => response.body,
+          () => "",
+        );
+    } finally {
+      await plane.stop();
+      await upstream.stop();
+    }
+  }).timeout(15_000);
+
+  it("keeps neither a drain nor a change waiting", async () => {
+    const plane = await TestPlane.start();
+    const dead = plane.plane.killWorker(0);
+    const published = plane.serve([]);
+    await plane.stop();
+    await Promise.all([dead, published]);
+  });
+});
+
+describe("a start that fails", () => {
+  it("tells why and leaves no worker behind", async () => {
+    const first = await TestPlane.start();
+    try {
+      await assert.rejects(TestPlane.start({ httpPort: first.plane.ports.http }), /EADDRINUSE/);
+    } finally {
+      await first.stop();
+    }
+  });
 });
 
 async function stillAnswers(client: TestClient): Promise<boolean> {
