@@ -15,6 +15,7 @@ import type { Source } from "../sources/source.ts";
 import { ObjectStore } from "../sources/store.ts";
 import type { Cluster } from "./cluster.ts";
 import { untilAborted } from "./command.ts";
+import { giveBackMemory } from "./give-back-memory.ts";
 import { Status } from "./status.ts";
 
 export interface Sluice {
@@ -75,6 +76,7 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
     if (cluster !== null) {
       running.publisher = cluster.publisher;
       publish(cluster.publisher, controller);
+      giveBackMemory();
     }
     return {
       addresses: { ...dataPlane.addresses, admin: admin.address },

@@ -8,7 +8,7 @@ import { eventually, get, type SluiceProcess } from "../support/sluice-process.t
 import type { ApiClient, Manifest } from "./api.ts";
 import { ingressManifest } from "./manifests.ts";
 import { type Pod, Pods } from "./pods.ts";
-import { installAccount, launchInPod } from "./sluice.ts";
+import { buildSluice, installAccount, launchInPod } from "./sluice.ts";
 import { describeCluster } from "./suite.ts";
 import type { Echo } from "./upstream.ts";
 
@@ -37,6 +37,7 @@ describeCluster(`${count} Ingresses`, ["pods"], (given) => {
   let api: ApiClient;
   let pods: Pods;
   let running: readonly Pod[];
+  let program: string;
   let sluice: SluiceProcess | null = null;
   let ports = { http: 0, https: 0, admin: 0 };
 
@@ -46,6 +47,7 @@ describeCluster(`${count} Ingresses`, ["pods"], (given) => {
     api = cluster.client(cluster.admin);
     pods = await Pods.start(cluster);
     await installAccount(cluster, namespace);
+    program = await buildSluice(cluster);
     running = await Promise.all(
       ["one", "two"].map((name) => pods.run({ namespace, name, labels: {}, service: "measured" })),
     );
@@ -68,7 +70,7 @@ describeCluster(`${count} Ingresses`, ["pods"], (given) => {
   it(`are served ${mostStart / 1000} s after the start, in a Pod and without a flag for the cluster`, async function () {
     this.timeout(60_000);
     const begun = performance.now();
-    sluice = await launchInPod(given(), { namespace, args: ["--access-log-format=off"] });
+    sluice = await launchInPod(given(), { namespace, program, args: ["--access-log-format=off"] });
     ports = await sluice.ready();
     const milliseconds = performance.now() - begun;
     assert.equal((await get(ports.http, "/", hostOf(0))).status, 200);

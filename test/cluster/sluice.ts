@@ -2,14 +2,17 @@
  * Sluice as a cluster runs it: a process of its own with the token of a ServiceAccount that may do what a controller needs
  * and nothing else. It reads a kubeconfig, or, as in a Pod, the files that a kubelet would put there.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { SluiceProcess } from "../support/sluice-process.ts";
 import type { ApiClient } from "./api.ts";
 import type { Cluster, ServiceAccount } from "./cluster.ts";
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const main = join(root, "src/main.ts");
 
 /** The files of the ServiceAccount lie where no test may write: /run is another one for this process. */
 const asInPod = `
@@ -22,6 +25,8 @@ export interface SluiceOptions {
   readonly args?: readonly string[];
   /** Where the API server is; another one where there is something between, such as a relay of the test. */
   readonly server?: string;
+  /** The main file; default: that of the sources. */
+  readonly program?: string;
   /** The path of one that the test keeps itself. */
   readonly kubeconfig?: string;
   readonly environment?: Readonly<Record<string, string>>;
@@ -94,7 +99,7 @@ export async function launchInPod(cluster: Cluster, options: SluiceOptions): Pro
   return watched(
     cluster,
     new SluiceProcess(["serve", ...anyPorts, ...(options.args ?? [])], {
-      command: ["unshare", "--mount", "sh", "-ec", asInPod, "sh", directory, process.execPath, main],
+      command: ["unshare", "--mount", "sh", "-ec", asInPod, "sh", directory, process.execPath, options.program ?? main],
       environment: {
         KUBERNETES_SERVICE_HOST: hostname,
         KUBERNETES_SERVICE_PORT: port,
@@ -104,6 +109,19 @@ export async function launchInPod(cluster: Cluster, options: SluiceOptions): Pro
       },
     }),
   );
+}
+
+/** The main file of what the image and the package hold: a build without types, which takes less memory than the sources. */
+export async function buildSluice(cluster: Cluster): Promise<string> {
+  const directory = join(cluster.directory, "sluice");
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  await mkdir(directory, { recursive: true });
+  // Types are checked elsewhere.
+  const options = ["--project", join(root, "tsconfig.build.json"), "--outDir", join(directory, "dist"), "--noCheck"];
+  await promisify(execFile)(process.execPath, [compiler, ...options]);
+  for (const name of ["node_modules", "templates", "package.json"])
+    await symlink(join(root, name), join(directory, name));
+  return join(directory, "dist", "main.js");
 }
 
 const anyPorts = ["--http-port=0", "--https-port=0", "--admin-port=0", "--bind-address=127.0.0.1", "--workers=2"];
