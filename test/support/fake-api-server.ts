@@ -12,7 +12,7 @@ import { type FakeRequest, readRequest } from "./fake-api-server/request.ts";
 import { type MadeCertificate, makeCertificate } from "./pki.ts";
 import { Relay } from "./relay.ts";
 
-export { FakeCluster, type FakeObject, keyOf } from "./fake-api-server/cluster.ts";
+export type { FakeObject } from "./fake-api-server/cluster.ts";
 export type { FakeRequest } from "./fake-api-server/request.ts";
 
 /** What happens to a request instead of its answer; null: nothing. */

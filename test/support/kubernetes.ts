@@ -94,7 +94,7 @@ export function openSource(
 }
 
 /** The Secrets that any Ingress names for TLS. */
-export function tlsSecrets(objects: Objects): readonly string[] {
+function tlsSecrets(objects: Objects): readonly string[] {
   return [...objects.ingresses.values()].flatMap(({ meta, tls }) =>
     tls.flatMap(({ secretName }) => (secretName === null ? [] : [`${meta.namespace}/${secretName}`])),
   );

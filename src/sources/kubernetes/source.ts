@@ -67,6 +67,9 @@ export interface Observer {
 /** When everything is to be read once: after as many failures of one collection in a row there will be no success. */
 const mostFailures = 3;
 
+/** So many connections are worth a word. */
+const manySecrets = 200;
+
 /** Failures that another try will not mend. */
 const lasting: ReadonlySet<FailureKind> = new Set(["unauthorized", "forbidden", "absent", "refused"]);
 
@@ -90,6 +93,7 @@ export class KubernetesSource implements Source {
   readonly #stop = Promise.withResolvers<never>();
   #unsubscribe: () => void = () => undefined;
   #cancelFollow: (() => void) | null = null;
+  #toldMany = false;
   #stopped = false;
 
   constructor(options: KubernetesSourceOptions) {
@@ -289,6 +293,15 @@ export class KubernetesSource implements Source {
       if (objectName.test(key) && !this.#tls.some((reflector) => reflector.holds(key))) wanted.add(key);
     }
     this.#named.set(wanted);
+    if (wanted.size > manySecrets && !this.#toldMany) {
+      this.#toldMany = true;
+      const { log, secrets } = this.#options;
+      const remedy = secrets === "tls" ? {} : { remedy: "--watch-secrets=tls watches those of its type together" };
+      log.warn("many Secrets are watched one by one, each by a connection of its own", {
+        secrets: wanted.size,
+        ...remedy,
+      });
+    }
   }
 }
 

@@ -161,7 +161,7 @@ export class FakeCluster {
 }
 
 /** `namespace/name`, or `name`. */
-export function keyOf({ metadata: { namespace, name } }: FakeObject): string {
+function keyOf({ metadata: { namespace, name } }: FakeObject): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
 }
 
