@@ -1,7 +1,7 @@
 /** Requests through Sluice while the Pods, the Service and the Ingress behind them come, change and go. */
 import assert from "node:assert/strict";
 import type { V1EndpointSlice } from "@kubernetes/client-node";
-import { eventually, get } from "../support/sluice-process.ts";
+import { eventually, get, runSluice } from "../support/sluice-process.ts";
 import type { ApiClient } from "./api.ts";
 import { Load } from "./load.ts";
 import { ingressManifest, serviceManifest } from "./manifests.ts";
@@ -89,6 +89,22 @@ describeCluster("traffic through a cluster", ["pods"], (given) => {
       assert.ok(delay <= mostDelay, `it took ${Math.round(delay)} ms`);
     });
   }
+
+  it("is what sluice render prints of the current context, with permission to read alone", async () => {
+    const cluster = given();
+    // An account of its own, for the Sluice that serves does write.
+    const account = await installAccount(cluster, "rendering");
+    const since = await cluster.audit.position();
+    const kubeconfig = await cluster.kubeconfig(await cluster.serviceAccount(account));
+    const { code, stdout, stderr } = await runSluice(["render"], { environment: { KUBECONFIG: kubeconfig } });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /server_name new-before\.example;/);
+    const entries = (await cluster.audit.entries(since)).filter(({ user }) => user.endsWith(":rendering:sluice"));
+    assert.deepEqual(
+      entries.filter(({ verb }) => !["get", "list", "watch"].includes(verb)),
+      [],
+    );
+  });
 
   /** Fails when a single request of those that are sent meanwhile does. */
   async function withLoad(app: string, change: () => Promise<void>): Promise<Load> {
