@@ -58,7 +58,10 @@ describe("the documentation", () => {
     const variables = new Set(rows.map(({ variable }) => variable));
     const metrics = readFileSync(join(root, "docs", "metrics.md"), "utf8");
     for (const page of ["README.md", "CHANGELOG.md", "docs/operations.md"]) {
-      const text = readFileSync(join(root, page), "utf8").replaceAll(/^ *(docker|helm|kubectl|curl) .*$|`(--set|helm|kubectl|curl)[^`]*`/gm, "");
+      const text = readFileSync(join(root, page), "utf8").replaceAll(
+        /^ *(docker|helm|kubectl|curl) .*$|`(--set|helm|kubectl|curl)[^`]*`/gm,
+        "",
+      );
       for (const [, flag = ""] of text.matchAll(/[ `]--([a-z][a-z-]+)/g)) {
         if (!others.has(flag)) assert.ok(flags.has(flag), `${page}: --${flag}`);
       }
