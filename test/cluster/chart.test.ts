@@ -42,6 +42,12 @@ describeCluster("the chart", ["helm"], (given) => {
   });
   after(async () => {
     if (sluice?.running === true) sluice.signal("SIGKILL");
+    // The suites share one cluster: a rule left behind would be served by the controllers of all others.
+    for (const object of shopObjects()) await admin.delete(object);
+    await admin.delete(
+      { apiVersion: "v1", kind: "Pod", metadata: { namespace, name: "controller-0" } },
+      { gracePeriodSeconds: 0 },
+    );
   });
 
   function helm(...args: readonly string[]): Promise<{ stdout: string }> {
