@@ -80,7 +80,7 @@ describe("the documentation", () => {
       const text = readFileSync(join(root, "docs", "decisions", name), "utf8");
       assert.ok(text.startsWith(`# ${name.slice(0, 4)}. `), `${name} begins with its number`);
       for (const part of ["Context", "Decision", "Alternatives", "Consequences"]) {
-        assert.ok(text.includes(`\n**${part}.** `), `${name} has a part ${part}`);
+        assert.match(text, new RegExp(`\\n\\*\\*${part}\\.\\*\\*\\s`), `${name} has a part ${part}`);
       }
     }
   });

@@ -88,10 +88,15 @@ export class Http2Exchange implements Client {
       statusToSend(status),
       length === -1 || status === 205 ? lines : `${lines}content-length: ${length}\r\n`,
     );
-    // Trailers can only follow a body whose length was not told.
-    const waitForTrailers = length === -1 && !bodiless;
+    // An upstream of HTTP/1.1 can send trailers only behind chunks; one of HTTP/2 behind a body of known length as well.
+    const waitForTrailers = !this.#bodiless && (length === -1 || this.#upstreamMayTrail());
     if (waitForTrailers) stream.on("wantTrailers", () => stream.sendTrailers(fieldMap(this.#trailersSent)));
     stream.respond(headers, { endStream: this.#bodiless, waitForTrailers });
+  }
+
+  #upstreamMayTrail(): boolean {
+    const protocol = this.#exchange?.route?.upstream?.protocol;
+    return protocol === "grpc" || protocol === "grpcs";
   }
 
   write(part: Buffer): void {

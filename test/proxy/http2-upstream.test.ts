@@ -122,6 +122,19 @@ describe("HTTP/2 to upstreams", () => {
     );
   });
 
+  it("carries trailers behind a body of known length", async () => {
+    await upstreamThat((stream) => {
+      stream.respond({ ":status": 200, "content-length": "4" }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+      stream.end("body");
+    });
+    const answer = await finish(call("/sized"), "");
+    assert.deepEqual(
+      [answer.body, answer.headers["content-length"], answer.trailers["grpc-status"]],
+      ["body", "4", "0"],
+    );
+  });
+
   it("carries an answer of trailers alone, as gRPC servers tell errors", async () => {
     await upstreamThat((stream) => {
       stream.respond({ ":status": 200, "content-type": "application/grpc", "grpc-status": "5" }, { endStream: true });
