@@ -8,6 +8,7 @@ import { systemClock } from "../../../src/sources/kubernetes/clock.ts";
 import type { Access } from "../../../src/sources/kubernetes/credentials.ts";
 import { ApiFailure } from "../../../src/sources/kubernetes/failure.ts";
 import { makeCertificate, testRoot } from "../../support/pki.ts";
+import { Relay } from "../../support/relay.ts";
 
 type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 
@@ -208,6 +209,22 @@ describe("the client of the API server", () => {
     assert.equal(sockets.size, 2);
     // But what may have had an effect is not sent twice.
     assert.equal((await failureOf(api.call("POST", "/a", { body: {} }))).kind, "unreachable");
+  });
+
+  it("trusts no other kept connection when one turned out to be dead", async () => {
+    const { url } = await serve((_, outgoing) => outgoing.end("{}"));
+    const network = new Relay(() => Number(new URL(url).port));
+    await network.start();
+    try {
+      const { api } = client(`https://127.0.0.1:${network.port}`);
+      await Promise.all([1, 2, 3].map(() => api.call("GET", "/a")));
+      network.freeze();
+      network.thaw();
+      assert.equal((await failureOf(api.call("GET", "/a", { limit: 60 }))).kind, "silent");
+      await api.call("GET", "/a", { limit: 2000 });
+    } finally {
+      await network.stop();
+    }
   });
 
   it("lets probes keep an idle connection alive and sends small requests at once", async () => {

@@ -162,10 +162,11 @@ describe("the Kubernetes source", () => {
     server.cluster.put(rawIngress("shop/web", { host: "better.example" }));
     await until(() => host() === "better.example", "the correction");
     assert.deepEqual(store.problems, []);
-    // Deleted and created anew between two looks.
+    // Deleted and created anew without anybody telling: the history is gone, and a list holds another object.
     server.network.cut();
     server.cluster.delete("Ingress", "shop/web");
     server.cluster.put(rawIngress("shop/web", { host: "not_good" }));
+    server.cluster.compact();
     await until(() => host() === undefined && source.problems.length === 1, "no state of the one before");
     server.cluster.delete("Ingress", "shop/web");
     await until(() => source.problems.length === 0, "no problem of a deleted object");
