@@ -4,7 +4,7 @@
  */
 import type { Policy } from "../model/policy.ts";
 import type { ProblemCode } from "../model/problem.ts";
-import type { UpstreamProtocol } from "../model/snapshot.ts";
+import type { UpstreamOptions, UpstreamProtocol } from "../model/snapshot.ts";
 import type { RequestHook, ResponseHook } from "./exchange.ts";
 
 /**
@@ -71,6 +71,8 @@ interface Traits {
   /** ImplementationSpecific paths are regular expressions. */
   readonly useRegex: boolean;
   readonly backendProtocol: UpstreamProtocol;
+  /** This feature's fields alone; those of all features are taken together. */
+  readonly upstreamOptions: UpstreamOptions;
 }
 
 interface PolicyContext<V> {

@@ -4,7 +4,7 @@
  */
 import type { Policy } from "../model/policy.ts";
 import type { ObjectRef, Origin, Problem, ProblemCode } from "../model/problem.ts";
-import type { UpstreamProtocol } from "../model/snapshot.ts";
+import { noOptions, type UpstreamOptions, type UpstreamProtocol } from "../model/snapshot.ts";
 import { backendProtocol } from "./backend-protocol.ts";
 import { bodySize } from "./body-size.ts";
 import { cors } from "./cors.ts";
@@ -43,6 +43,8 @@ export interface IngressPolicy {
   readonly skipped: string | null;
   readonly useRegex: boolean;
   readonly backendProtocol: UpstreamProtocol;
+  /** Without fields, it is always the same object. */
+  readonly upstreamOptions: UpstreamOptions;
   readonly problems: readonly Problem[];
 }
 
@@ -94,10 +96,15 @@ function readDefaults(defaults: FeatureDefaults): IngressPolicy {
   return policy;
 }
 
-function combine(meanings: readonly Meaning[]): Pick<IngressPolicy, "policy" | "useRegex" | "backendProtocol"> {
-  const { useRegex = false, backendProtocol = "http", timeouts, ...policy } = Object.assign({}, ...meanings) as Meaning;
+type Combined = Pick<IngressPolicy, "policy" | "useRegex" | "backendProtocol" | "upstreamOptions">;
+
+function combine(meanings: readonly Meaning[]): Combined {
+  const { useRegex = false, backendProtocol = "http", timeouts, ...rest } = Object.assign({}, ...meanings) as Meaning;
   if (timeouts === undefined) throw new Error("no feature supplies the timeouts of a policy");
-  return { policy: { ...policy, timeouts }, useRegex, backendProtocol };
+  const { upstreamOptions: _last, ...policy } = rest;
+  const options: UpstreamOptions = Object.assign({}, ...meanings.map((meaning) => meaning.upstreamOptions));
+  const upstreamOptions = Object.keys(options).length === 0 ? noOptions : options;
+  return { policy: { ...policy, timeouts }, useRegex, backendProtocol, upstreamOptions };
 }
 
 /** Equal for equal policies, and only for them: the fields of a policy always come in the order of the features. */

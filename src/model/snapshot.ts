@@ -66,9 +66,10 @@ export interface ServiceRef {
 }
 
 export interface Upstream {
-  /** `namespace/service/port`, and the protocol behind it where that is not http. */
+  /** `namespace/service/port`, and behind it the protocol where that is not http, and a digest of the options where there are any. */
   readonly key: string;
   readonly protocol: UpstreamProtocol;
+  readonly options: UpstreamOptions;
   readonly service: ServiceRef;
   /** Without duplicates, ascending by address and port. Empty: 503. */
   readonly endpoints: readonly Endpoint[];
@@ -78,6 +79,17 @@ export interface Upstream {
 
 /** HTTP/1.1 plain and over TLS; HTTP/2 by prior knowledge and over TLS, which is what gRPC servers speak. */
 export type UpstreamProtocol = "http" | "https" | "grpc" | "grpcs";
+
+/**
+ * What annotations ask of the upstreams behind an Ingress, as plain data: one field a feature, absent where it asks for
+ * nothing. A Service that two Ingresses ask different things of is two upstreams.
+ */
+export interface UpstreamOptions {
+  /** The version of the PROXY protocol that begins each connection to an endpoint. */
+  readonly sendProxy?: 1 | 2;
+}
+
+export const noOptions: UpstreamOptions = {};
 
 export interface Endpoint {
   /** IPv4 or IPv6 address, without brackets. */

@@ -9,7 +9,15 @@ import type { Backend, ServiceRef, Upstream } from "../model/snapshot.ts";
 import type { IngressBackend, Objects, PortRef, Service } from "../sources/objects.ts";
 import { externalNameField, judgeExternalName } from "./external-names.ts";
 import { listed, type Mistake, problemAt } from "./mistake.ts";
-import { type EndpointSources, findUpstreamPort, type Protocol, readUpstream, type UpstreamPort } from "./upstreams.ts";
+import {
+  type EndpointSources,
+  findUpstreamPort,
+  plainHttp,
+  readUpstream,
+  type UpstreamPort,
+  type Wish,
+  wishKey,
+} from "./upstreams.ts";
 
 /** What an Ingress names as a backend, as it is looked up. Equal backends have equal keys. */
 export type Target = ServiceTarget | ResourceTarget;
@@ -21,7 +29,7 @@ export interface ServiceTarget {
   readonly id: string;
   readonly ref: ServiceRef;
   readonly port: PortRef;
-  readonly protocol: Protocol;
+  readonly wish: Wish;
 }
 
 interface ResourceTarget {
@@ -30,7 +38,8 @@ interface ResourceTarget {
   readonly resource: string;
 }
 
-export function targetOf(namespace: string, backend: IngressBackend, protocol: Protocol): Target {
+/** `wish` is the same object for all backends that are asked for the same by one Ingress. */
+export function targetOf(namespace: string, backend: IngressBackend, wish: Wish = plainHttp): Target {
   if (backend.kind === "resource") {
     const resource = `${backend.resourceKind} ${quote(backend.name)}`;
     return { kind: "resource", key: `resource/${resource}`, resource };
@@ -39,7 +48,7 @@ export function targetOf(namespace: string, backend: IngressBackend, protocol: P
   // A port cannot be named "80": a name has a letter.
   const ref = { namespace, name, port: String(port.name ?? port.number) };
   const id = `${namespace}/${name}`;
-  return { kind: "service", key: `${id}/${ref.port}/${protocol}`, id, ref, port, protocol };
+  return { kind: "service", key: `${id}/${ref.port}${wishKey(wish)}`, id, ref, port, wish };
 }
 
 export interface Resolution {
@@ -146,7 +155,7 @@ function resolvePort(target: ServiceTarget, service: Service): Resolution {
   const byTarget = known.get(service) ?? new Map<string, Resolution>();
   const before = byTarget.get(target.key);
   if (before !== undefined) return before;
-  const port = findUpstreamPort(service, target.port.name ?? target.port.number, target.protocol);
+  const port = findUpstreamPort(service, target.port.name ?? target.port.number, target.wish);
   const resolution: Resolution =
     port === null
       ? unavailable(target.ref, missingPort(service, target.port))

@@ -56,11 +56,12 @@ export function readRules(ingress: Ingress, defaults: FeatureDefaults): Rules {
 
 function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
   const { meta } = ingress;
-  const { closed, skipped, problems, useRegex, backendProtocol, ...read } = readPolicy(meta.annotations, defaults, {
+  const { closed, skipped, problems, useRegex, ...read } = readPolicy(meta.annotations, defaults, {
     object: { kind: ingress.kind, namespace: meta.namespace, name: meta.name },
     ...(meta.origin === undefined ? {} : { origin: meta.origin }),
   });
   const policy = onePolicy(read.policy);
+  const wish = { protocol: read.backendProtocol, options: read.upstreamOptions };
   const found = [...problems];
   const paths: RulePath[] = [];
   for (const [r, rule] of ingress.rules.entries()) {
@@ -77,7 +78,7 @@ function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
         claim: pathClaim(rule.host, match),
         refused,
         declared: path,
-        target: targetOf(meta.namespace, path.backend, backendProtocol),
+        target: targetOf(meta.namespace, path.backend, wish),
       });
     }
   }
@@ -86,8 +87,7 @@ function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
     id: `${meta.namespace}/${meta.name}`,
     policy,
     closed,
-    defaultTarget:
-      ingress.defaultBackend === null ? null : targetOf(meta.namespace, ingress.defaultBackend, backendProtocol),
+    defaultTarget: ingress.defaultBackend === null ? null : targetOf(meta.namespace, ingress.defaultBackend, wish),
     hosts: [...new Set(ingress.rules.map((rule) => rule.host))],
     paths,
     skipped: skipped !== null,

@@ -123,7 +123,7 @@ function refreshed(
   { objects, resolved }: TranslateInput,
 ): Upstream | null {
   if (before === undefined || service === undefined) return null;
-  const port = findUpstreamPort(service, Number(before.service.port), before.protocol);
+  const port = findUpstreamPort(service, Number(before.service.port), before);
   return port === null ? null : share(before, readUpstream(port, { objects, resolved }));
 }
 
@@ -150,7 +150,7 @@ function defaultBackend(
   const [namespace = "", name = ""] = id.split("/");
   const number = /^[0-9]+$/.test(port) ? Number(port) : port === "" ? firstPort(objects, id) : null;
   const ref = number === null ? ({ name: port, number: null } as const) : ({ name: null, number } as const);
-  const { backend, mistake } = backends.resolve(targetOf(namespace, { kind: "service", name, port: ref }, "http"));
+  const { backend, mistake } = backends.resolve(targetOf(namespace, { kind: "service", name, port: ref }));
   if (mistake === null) return { backend, problems: [] };
   const message = `the built-in 404 page answers what no rule matches: ${mistake.message}`;
   return { backend: none, problems: [settingProblem("default-backend-service", message)] };

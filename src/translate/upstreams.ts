@@ -2,8 +2,9 @@
  * From a port of a Service to the endpoints behind it: of its EndpointSlices, of hand-written Endpoints where it has no
  * slice, or of what DNS says of an ExternalName. Which Services and ports an Ingress means is decided in backends.ts.
  */
+import { createHash } from "node:crypto";
 import { compareText } from "../model/problem.ts";
-import type { Endpoint, Upstream } from "../model/snapshot.ts";
+import { type Endpoint, noOptions, type Upstream } from "../model/snapshot.ts";
 import type { EndpointSlice, Endpoints, Objects, Service, ServicePort } from "../sources/objects.ts";
 import { normaliseExternalName, type Resolved, usableAddresses } from "./external-names.ts";
 
@@ -12,14 +13,35 @@ export interface EndpointSources {
   readonly resolved: Resolved;
 }
 
-export type Protocol = Upstream["protocol"];
+/** How an Ingress wants its upstreams spoken to. */
+export type Wish = Pick<Upstream, "protocol" | "options">;
 
-/** A port of a Service, spoken to in one protocol. */
-export interface UpstreamPort {
+export const plainHttp: Wish = { protocol: "http", options: noOptions };
+
+/** Equal for equal wishes alone; "" for plain HTTP without options, the wish of nearly all. It becomes a part of names. */
+export function wishKey({ protocol, options }: Wish): string {
+  const spoken = protocol === "http" ? "" : `/${protocol}`;
+  // A digest has ten digits, and no protocol is named so.
+  return options === noOptions ? spoken : `${spoken}/${optionsDigest(options)}`;
+}
+
+/** Of the options in the order of the features, which is always the same. */
+function optionsDigest(options: Wish["options"]): string {
+  let digest = digests.get(options);
+  if (digest === undefined) {
+    digest = createHash("sha256").update(JSON.stringify(options)).digest("hex").slice(0, 10);
+    digests.set(options, digest);
+  }
+  return digest;
+}
+
+const digests = new WeakMap<Wish["options"], string>();
+
+/** A port of a Service, spoken to in one way. */
+export interface UpstreamPort extends Wish {
   /** Of the upstream: by port number, so that Ingresses which write the name and the number share it. */
   readonly key: string;
   readonly service: Service;
-  readonly protocol: Protocol;
   readonly number: number;
   /** Null: an ExternalName, which has every port, as it is only another name in DNS. */
   readonly port: ServicePort | null;
@@ -29,7 +51,7 @@ export interface UpstreamPort {
  * Where an Ingress says nothing of the protocol, the port may: kubernetes.io/h2c is HTTP/2 by prior knowledge (KEP-3726).
  * Null when the Service has no such TCP port: one number may be a TCP and a UDP port.
  */
-export function findUpstreamPort(service: Service, wanted: number | string, protocol: Protocol): UpstreamPort | null {
+export function findUpstreamPort(service: Service, wanted: number | string, wish: Wish): UpstreamPort | null {
   const listed = service.ports.find(
     (port) => port.protocol === "TCP" && (typeof wanted === "number" ? port.port : port.name) === wanted,
   );
@@ -37,9 +59,10 @@ export function findUpstreamPort(service: Service, wanted: number | string, prot
   const number = listed?.port ?? (isExternal && typeof wanted === "number" ? wanted : null);
   if (number === null) return null;
   const { namespace, name } = service.meta;
-  const spoken = protocol === "http" && listed?.appProtocol === "kubernetes.io/h2c" ? "grpc" : protocol;
-  const key = `${namespace}/${name}/${number}${spoken === "http" ? "" : `/${spoken}`}`;
-  return { key, service, protocol: spoken, number, port: isExternal ? null : (listed ?? null) };
+  const { options } = wish;
+  const protocol = wish.protocol === "http" && listed?.appProtocol === "kubernetes.io/h2c" ? "grpc" : wish.protocol;
+  const key = `${namespace}/${name}/${number}${wishKey({ protocol, options })}`;
+  return { key, service, protocol, options, number, port: isExternal ? null : (listed ?? null) };
 }
 
 /** The upstream with its endpoints. The one read before is returned while Service and endpoints are the same objects. */
@@ -71,7 +94,7 @@ const known = new WeakMap<Service, Map<string, Remembered>>();
 
 /** Of thousands of Services few change at a time; the others need not be read, compared or sorted again. */
 function remember(
-  { key, service, protocol, number }: UpstreamPort,
+  { key, service, protocol, options, number }: UpstreamPort,
   externalName: string | null,
   origin: unknown,
   read: () => readonly Endpoint[],
@@ -81,7 +104,7 @@ function remember(
   if (before !== undefined && before.origin === origin) return before.upstream;
   const { namespace, name } = service.meta;
   const ref = { namespace, name, port: String(number) };
-  const upstream: Upstream = { key, protocol, service: ref, endpoints: inOrder(read()), externalName };
+  const upstream: Upstream = { key, protocol, options, service: ref, endpoints: inOrder(read()), externalName };
   byKey.set(key, { origin, upstream });
   known.set(service, byKey);
   return upstream;

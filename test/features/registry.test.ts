@@ -53,6 +53,7 @@ describe("readPolicy", () => {
       skipped: null,
       useRegex: false,
       backendProtocol: "http",
+      upstreamOptions: {},
       problems: [],
     });
   });

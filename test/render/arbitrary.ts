@@ -1,7 +1,16 @@
 /** Snapshots and manifests with hostile text in every field that holds text. */
 import fc from "fast-check";
 import type { Policy } from "../../src/model/policy.ts";
-import type { Backend, Certificate, Host, Route, Snapshot, TlsHost, Upstream } from "../../src/model/snapshot.ts";
+import {
+  type Backend,
+  type Certificate,
+  type Host,
+  noOptions,
+  type Route,
+  type Snapshot,
+  type TlsHost,
+  type Upstream,
+} from "../../src/model/snapshot.ts";
 import { hostileText, mostly } from "../support/hostile.ts";
 
 const label = fc.constantFrom("shop", "web", "api", "a", "b-c", "x1");
@@ -99,6 +108,7 @@ function host(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Host> {
 const upstream: fc.Arbitrary<Upstream> = fc.record({
   key: mostly(upstreamKey),
   protocol: fc.constantFrom("http", "https", "grpc", "grpcs"),
+  options: fc.constant(noOptions),
   service: serviceRef(),
   endpoints: fc.array(
     fc.record({

@@ -3,6 +3,7 @@ import {
   type Backend,
   emptySnapshot,
   type Host,
+  noOptions,
   type PathMatch,
   type Route,
   type Snapshot,
@@ -57,6 +58,7 @@ export function upstream(name: string, rest: Partial<Upstream> = {}): Upstream {
   return {
     key: `shop/${name}/80`,
     protocol: "http",
+    options: noOptions,
     service: { namespace: "shop", name, port: "80" },
     endpoints: [{ address: "10.0.0.1", port: 8080 }],
     externalName: null,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { text as readAll } from "node:stream/consumers";
 import type { Problem } from "../../src/model/problem.ts";
-import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
+import { emptySnapshot, noOptions, type Snapshot } from "../../src/model/snapshot.ts";
 import { type Admin, type AdminSource, startAdmin } from "../../src/serve/admin.ts";
 
 const problem: Problem = {
@@ -16,7 +16,7 @@ const problem: Problem = {
 function upstream(index: number): Snapshot["upstreams"][number] {
   const service = { namespace: "shop", name: `s${index}`, port: "80" };
   const endpoints = [{ address: "10.0.0.1", port: 8080 }];
-  return { key: `shop/s${index}/80`, protocol: "http", service, endpoints, externalName: null };
+  return { key: `shop/s${index}/80`, protocol: "http", options: noOptions, service, endpoints, externalName: null };
 }
 
 const snapshot: Snapshot = { ...emptySnapshot, upstreams: Array.from({ length: 3000 }, (_, index) => upstream(index)) };

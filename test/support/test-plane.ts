@@ -7,7 +7,14 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { connect as connectTls } from "node:tls";
 import type { Log } from "../../src/log.ts";
 import type { Policy } from "../../src/model/policy.ts";
-import { emptySnapshot, type Host, type PrivateKeys, type Route, type Snapshot } from "../../src/model/snapshot.ts";
+import {
+  emptySnapshot,
+  type Host,
+  noOptions,
+  type PrivateKeys,
+  type Route,
+  type Snapshot,
+} from "../../src/model/snapshot.ts";
 import { type DataPlane, type DataPlaneSettings, startDataPlane } from "../../src/serve/dataplane.ts";
 import { type Message, MessageReader } from "./message-reader.ts";
 
@@ -203,7 +210,14 @@ export function oneRoute(
   };
   const host: Host = { name: "", tls: false, routes: [route], defaultRoute: null };
   const endpoints = ports.map((port) => ({ address: "127.0.0.1", port }));
-  const upstream = { key: "shop/web/80", protocol: "http", service, endpoints, externalName: null } as const;
+  const upstream = {
+    key: "shop/web/80",
+    protocol: "http",
+    options: noOptions,
+    service,
+    endpoints,
+    externalName: null,
+  } as const;
   return { ...emptySnapshot, hosts: [host], upstreams: [upstream] };
 }
 
