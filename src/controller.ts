@@ -10,14 +10,9 @@ import { ProblemLog } from "./controller/problem-log.ts";
 import type { Log } from "./log.ts";
 import { compareProblems, type Problem, type ProblemCode } from "./model/problem.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "./model/snapshot.ts";
+import type { Settings } from "./settings.ts";
 import type { Ingress, Objects } from "./sources/objects.ts";
-import {
-  refreshEndpoints,
-  type TranslateInput,
-  type TranslateSettings,
-  type Translation,
-  translate,
-} from "./translate/translate.ts";
+import { refreshEndpoints, type TranslateInput, type Translation, translate } from "./translate/translate.ts";
 
 /** What the controller reads of the object store (sources/store). */
 export interface ObservedStore {
@@ -38,12 +33,18 @@ export interface ResolvedNames {
   onChange(listener: (names: ReadonlySet<string>) => void): unknown;
 }
 
+/** What it gives to the data plane (serve/dataplane): each resolves when it is in force, in the order of the calls. */
+export interface ConfiguredPlane {
+  publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void>;
+  configure(settings: Settings): Promise<void>;
+}
+
 export interface ControllerParts {
   /** Read for each translation; the same settings, and the same problems, while nothing changes. */
-  readonly settings: () => { readonly settings: TranslateSettings; readonly problems: readonly Problem[] };
+  readonly settings: () => { readonly settings: Settings; readonly problems: readonly Problem[] };
   readonly store: ObservedStore;
   readonly names: ResolvedNames;
-  readonly dataPlane: { publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void> };
+  readonly dataPlane: ConfiguredPlane;
   readonly log: Log;
   readonly clock?: Clock;
   /** Replaced in tests, to stand for a bug. */
@@ -87,6 +88,7 @@ export class Controller {
   #previous: Translation | null = null;
   /** What the data plane was last given and did not refuse. */
   #inForce: Translation | null = null;
+  #settingsInForce: Settings | null = null;
   #changedServices = new Set<string>();
   /** What the list of problems was last made of. */
   #problemParts: readonly (readonly Problem[])[] = [];
@@ -239,6 +241,8 @@ export class Controller {
     this.#tellProblems(translation);
     this.#parts.names.set(translation.externalNames);
     this.#scheduleRecheck(translation.recheckAt);
+    // First, so that a Snapshot made by other settings never meets the settings before them.
+    this.#configure();
     if (inForce?.snapshot === translation.snapshot && inForce.keys === translation.keys) {
       if (this.#publishing === 0) this.#update({ served: this.#ours });
       return;
@@ -262,6 +266,15 @@ export class Controller {
     });
   }
 
+  #configure(): void {
+    const { settings } = this.#parts.settings();
+    if (settings === this.#settingsInForce) return;
+    this.#settingsInForce = settings;
+    this.#parts.dataPlane.configure(settings).catch((error: unknown) => {
+      if (!this.#stopped) this.#refused(error);
+    });
+  }
+
   #read(keys: readonly string[]): readonly Ingress[] {
     const { ingresses } = this.#parts.store.objects;
     const read = keys.flatMap((key) => ingresses.get(key) ?? []);
@@ -271,6 +284,7 @@ export class Controller {
   /** Tried again, for what the data plane serves is now behind the objects and no change may come for hours. */
   #refused(error: unknown): void {
     this.#inForce = null;
+    this.#settingsInForce = null;
     this.#failed("a configuration did not reach every worker", error);
     this.#cancelRecheck();
     this.#cancelRecheck = this.#clock.after(retryDelay, () => this.#changed());

@@ -191,6 +191,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   trustedProxies: {
     flag: "trusted-proxies",
     configMap: "proxy-real-ip-cidr",
+    live: true,
     type: list(network),
     default: [],
     summary:
@@ -245,6 +246,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   clientHeaderTimeout: {
     flag: "client-header-timeout",
     configMap: "client-header-timeout",
+    live: true,
     type: duration(1),
     default: 10_000,
     summary: "Time for a client to send the head of a request.",
@@ -253,6 +255,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   keepAliveTimeout: {
     flag: "keep-alive-timeout",
     configMap: "keep-alive",
+    live: true,
     type: duration(1),
     default: 75_000,
     summary: "Time that an idle connection of a client stays open.",
@@ -261,6 +264,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   shutdownGracePeriod: {
     flag: "shutdown-grace-period",
     configMap: "worker-shutdown-timeout",
+    live: true,
     type: duration(0),
     default: 30_000,
     summary: "Time that requests and tunnels have to end after SIGTERM; 0 ends them at once.",
@@ -269,6 +273,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
   accessLogFormat: {
     flag: "access-log-format",
     configMap: "access-log-format",
+    live: true,
     type: choice("json", "nginx", "off"),
     default: "json",
     summary: "One line a request on standard output: JSON, ingress-nginx's format, or none.",

@@ -22,7 +22,7 @@ export interface Sluice {
   /** As listened on, such as "0.0.0.0:8080". */
   readonly addresses: { readonly http: readonly string[]; readonly https: readonly string[]; readonly admin: string };
   readonly ports: { readonly http: number; readonly https: number };
-  /** What it has started with: flags and environment, overruled by the ConfigMap. */
+  /** As they are now: flags and environment, overruled by the ConfigMap. */
   readonly settings: Settings;
   /** Fails readiness at once, lets what is under way end within `grace` milliseconds, then lets go of everything. */
   stop(grace: number): Promise<void>;
@@ -66,8 +66,7 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
     }
     // Known now that the objects are: the ConfigMap has a say in what the data plane starts with.
     const live = new LiveSettings(settings, store.objects);
-    const started = live.start();
-    const dataPlane = await startDataPlane({ settings: started, log, accessLog: (lines) => sink.write(lines) });
+    const dataPlane = await startDataPlane({ settings: live.start(), log, accessLog: (lines) => sink.write(lines) });
     running.dataPlane = dataPlane;
     const controller = new Controller({ settings: () => live.read(), store, names, dataPlane, log });
     running.controller = controller;
@@ -81,7 +80,9 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
     return {
       addresses: { ...dataPlane.addresses, admin: admin.address },
       ports: dataPlane.ports,
-      settings: started,
+      get settings() {
+        return live.read().settings;
+      },
       stop: (grace) => end(running, grace),
     };
   } catch (error) {

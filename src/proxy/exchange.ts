@@ -8,7 +8,7 @@ import type { Client as ForwardedClient } from "../wire/forwarded.ts";
 import type { RequestHead } from "../wire/request-head.ts";
 import type { LiveRoute } from "./plane.ts";
 
-/** What is known of a client's connection, the same for all its requests. */
+/** What is known of a client's connection, the same for all its requests unless settings change. */
 export interface Peer {
   readonly secure: boolean;
   /** Without brackets. */
@@ -17,7 +17,7 @@ export interface Peer {
   /** The port that the client connected to. */
   readonly localPort: number;
   /** The peer is in --trusted-proxies, so that its forwarded headers count. */
-  readonly trusted: boolean;
+  trusted: boolean;
   /** The client speaks HTTP/2. */
   readonly http2: boolean;
 }

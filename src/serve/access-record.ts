@@ -7,18 +7,20 @@ import { type AccessRecord, formatAccessLine } from "./access-log.ts";
 import type { AccessLogBatch } from "./log-batch.ts";
 
 export class AccessLog {
-  readonly #format: "json" | "nginx" | "off";
+  /** May change from one line to the next. */
+  format: "json" | "nginx" | "off";
   readonly #batch: AccessLogBatch;
   readonly #record: AccessRecord = emptyRecord();
 
   constructor(format: "json" | "nginx" | "off", batch: AccessLogBatch) {
-    this.#format = format;
+    this.format = format;
     this.#batch = batch;
   }
 
   /** `duration` in milliseconds. */
   write(exchange: RequestExchange, duration: number): void {
-    if (this.#format === "off") return;
+    const { format } = this;
+    if (format === "off") return;
     const record = this.#record;
     const { head } = exchange;
     record.time = Date.now();
@@ -42,7 +44,7 @@ export class AccessLog {
     this.#nameRoute(exchange);
     record.referer = head.value("referer") ?? "";
     record.userAgent = head.value("user-agent") ?? "";
-    this.#batch.add(formatAccessLine(this.#format, record));
+    this.#batch.add(formatAccessLine(format, record));
   }
 
   flush(): void {

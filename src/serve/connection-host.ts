@@ -25,6 +25,7 @@ export interface ClientLimits {
 /** Whoever accepted the connection. */
 export interface ConnectionHost {
   readonly plane: Plane;
+  /** Another object when settings change: to be read when a wait begins. */
   readonly limits: ClientLimits;
   /** True: every response is the connection's last. */
   readonly draining: boolean;

@@ -1,20 +1,22 @@
 /**
- * The data plane as the control plane sees it: publish a Snapshot, know when it is in force, drain, read the counters. It
- * keeps no rules of its own; behind it are the worker threads.
+ * The data plane as the control plane sees it: publish a Snapshot or other settings, know when they are in force, drain,
+ * read the counters. It keeps no rules of its own; behind it are the worker threads.
  */
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
+import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../log.ts";
 import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
-import type { WorkerSettings } from "./messages.ts";
+import { type WorkerSettings, workerSettings } from "./messages.ts";
 import { snapshotLabels } from "./route-labels.ts";
 import { SeriesRegistry } from "./series.ts";
 import { WorkerCounters } from "./shared.ts";
 import { Workers } from "./workers.ts";
 
-/** The settings that the data plane reads; the same names as in Settings. */
+/** The settings that the data plane starts with; the same names as in Settings. */
 export interface DataPlaneSettings extends WorkerSettings {
+  readonly bindAddress: string;
   readonly httpPort: number;
   readonly httpsPort: number;
   /** 0: as many as the cores that the process may use. */
@@ -34,9 +36,14 @@ export interface DataPlane {
   readonly ports: { readonly http: number; readonly https: number };
   /** Resolves when every worker serves it, or the data plane has ended. */
   publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void>;
-  /** Of the Snapshot last published, from 1; 0: none yet. */
+  /**
+   * Resolves when every worker goes by these settings, or the data plane has ended. A Snapshot that is published later is
+   * in force later. No connection is lost: requests under way and waits that have begun end by what they began with.
+   */
+  configure(settings: WorkerSettings): Promise<void>;
+  /** Of the last change, be it of Snapshot or settings, from 1; 0: none yet. */
   readonly revision: number;
-  /** True when every worker serves the Snapshot last published. */
+  /** True when the last change is in force at every worker. */
   readonly acknowledged: boolean;
   /** Ends it: see Listeners.drain. Milliseconds. */
   drain(graceMs: number): Promise<void>;
@@ -50,8 +57,10 @@ export interface DataPlane {
 
 /** Rejects with the system's reason when the ports cannot be listened on. */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
-  const { settings, log } = options;
-  const count = workerCount(settings.workers, process.platform, log);
+  const { log } = options;
+  const { bindAddress, httpPort, httpsPort, workers: wantedWorkers } = options.settings;
+  let settings = workerSettings(options.settings);
+  const count = workerCount(wantedWorkers, process.platform, log);
   const counters = Array.from({ length: count }, () => WorkerCounters.allocate());
   const series = new SeriesRegistry(count);
   const selfSigned = makeDefaultCertificate(Date.now(), randomBytes(16).toString("hex"));
@@ -59,7 +68,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const waiting = new Set<() => void>();
   let ended = false;
   const workers = new Workers({
-    starts: counters.map((buffer) => ({ settings, counters: buffer, selfSigned, ticketKeys })),
+    starts: counters.map((buffer) => ({ counters: buffer, selfSigned, ticketKeys })),
+    settings,
     series,
     log,
     lines: options.accessLog,
@@ -67,16 +77,25 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       for (const look of waiting) look();
     },
   });
-  const on = await workers.start(settings.httpPort, settings.httpsPort);
+  const on = await workers.start(bindAddress, httpPort, httpsPort);
   let revision = 0;
   let last: Snapshot | null = null;
+  const inForce = (wanted: number): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (!ended && workers.acknowledged < wanted) return;
+        waiting.delete(look);
+        resolve();
+      };
+      waiting.add(look);
+      look();
+    });
   const host = on.address.includes(":") ? `[${on.address}]` : on.address;
   return {
     addresses: { http: [`${host}:${on.http}`], https: [`${host}:${on.https}`] },
     ports: { http: on.http, https: on.https },
     publish(snapshot, keys) {
       revision++;
-      const mine = revision;
       // An endpoints-only change leaves all routes as they were, and with them all label sets.
       const sameRoutes = last?.hosts === snapshot.hosts && last.defaultBackend === snapshot.defaultBackend;
       last = snapshot;
@@ -84,15 +103,16 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
         { revision, snapshot, keys },
         sameRoutes ? null : series.assign(snapshotLabels(snapshot), Date.now()),
       );
-      return new Promise((resolve) => {
-        const look = (): void => {
-          if (!ended && workers.acknowledged < mine) return;
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      });
+      return inForce(revision);
+    },
+    configure(wanted) {
+      const next = workerSettings(wanted);
+      if (!isDeepStrictEqual(next, settings)) {
+        revision++;
+        settings = next;
+        workers.configure(revision, settings);
+      }
+      return inForce(revision);
     },
     get revision() {
       return revision;

@@ -20,12 +20,12 @@ const backlog = 4096;
 
 export class Listeners implements ConnectionHost {
   readonly plane: WorkerPlane;
-  readonly limits: ClientLimits;
+  limits: ClientLimits;
   draining = false;
   readonly #report: (error: Error) => void;
   readonly #plain: Server;
   readonly #secure: Server;
-  readonly #connections = new Set<ClientConnection>();
+  readonly #connections = new Map<ClientConnection, Peer>();
   readonly #tunnels = new Set<Duplex>();
   #emptied: (() => void) | null = null;
 
@@ -70,28 +70,37 @@ export class Listeners implements ConnectionHost {
     });
   }
 
-  /** Resolves with the address and ports listened on; rejects with the system's error. */
-  async listen(address: string, on: ListenOn): Promise<{ http: number; https: number }> {
-    const shared = on.shared ? { reusePort: true } : {};
-    const http = await listenOn(this.#plain, { host: address, port: on.http, backlog, ...shared });
-    const https = await listenOn(this.#secure, { host: address, port: on.https, backlog, ...shared });
+  /** Resolves with the ports listened on; rejects with the system's error. */
+  async listen(on: ListenOn): Promise<{ http: number; https: number }> {
+    const options = { host: on.address, backlog, ...(on.shared ? { reusePort: true } : {}) };
+    const http = await listenOn(this.#plain, { ...options, port: on.http });
+    const https = await listenOn(this.#secure, { ...options, port: on.https });
     // Without a listener an accept() that fails, for want of descriptors say, would end the worker.
     this.#plain.on("error", this.#report);
     this.#secure.on("error", this.#report);
     return { http, https };
   }
 
+  /**
+   * Takes over settings that the plane has been given. What waits already keeps its limit; but whether a peer is believed is
+   * looked at again, for the connections of a load balancer may stay for ever.
+   */
+  configure(limits: ClientLimits): void {
+    this.limits = limits;
+    for (const peer of this.#connections.values()) peer.trusted = this.plane.trusts(peer.address);
+  }
+
   /** Resolves when every connection has ended by itself, or `grace` milliseconds have passed and the rest is cut. */
   async drain(grace: number): Promise<void> {
     this.draining = true;
     const settle = Math.min(settleFor, grace);
-    for (const connection of this.#connections) connection.drain(settle);
+    for (const connection of this.#connections.keys()) connection.drain(settle);
     const end = Date.now() + grace;
     await this.#empty(settle);
     this.#plain.close();
     this.#secure.close();
     await this.#empty(end - Date.now());
-    for (const connection of this.#connections) connection.destroy();
+    for (const connection of this.#connections.keys()) connection.destroy();
     for (const socket of this.#tunnels) socket.destroy();
     this.plane.upstreams.close();
   }
@@ -132,7 +141,7 @@ export class Listeners implements ConnectionHost {
       http2,
     };
     const connection = http2 ? new Http2Connection(this, socket, peer) : new Http1Connection(this, socket, peer);
-    this.#connections.add(connection);
+    this.#connections.set(connection, peer);
     if (this.draining) connection.drain(settleFor);
     socket.once("close", () => {
       counters.clientClosed(secure);

@@ -8,9 +8,8 @@ import type { SnapshotPatch } from "../model/patch.ts";
 import type { SeriesUpdate } from "./series.ts";
 import type { KeyPair } from "./tls.ts";
 
-/** The settings that a worker reads; the same names as in Settings. */
+/** The settings that a worker reads; the same names as in Settings. All of them may change while it runs. */
 export interface WorkerSettings {
-  readonly bindAddress: string;
   readonly trustedProxies: readonly string[];
   readonly accessLogFormat: "json" | "nginx" | "off";
   /** Milliseconds. */
@@ -24,6 +23,22 @@ export interface WorkerSettings {
   readonly proxyBodySize: number;
 }
 
+/** Of an object with more settings those that a worker reads, so that no others cross to it. */
+export function workerSettings(settings: WorkerSettings): WorkerSettings {
+  const { trustedProxies, accessLogFormat, clientHeaderTimeout, keepAliveTimeout } = settings;
+  const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout, proxyBodySize } = settings;
+  return {
+    trustedProxies,
+    accessLogFormat,
+    clientHeaderTimeout,
+    keepAliveTimeout,
+    proxyConnectTimeout,
+    proxyReadTimeout,
+    proxySendTimeout,
+    proxyBodySize,
+  };
+}
+
 /** Handed over when the thread is made. */
 export interface WorkerStart {
   readonly settings: WorkerSettings;
@@ -34,8 +49,10 @@ export interface WorkerStart {
   readonly ticketKeys: Uint8Array;
 }
 
-/** Where to listen: the host as an address, ports already chosen or 0. */
+/** Where to listen: ports already chosen or 0. */
 export interface ListenOn {
+  /** "::" falls back to "0.0.0.0" where IPv6 is off. */
+  readonly address: string;
   readonly http: number;
   readonly https: number;
   /** Several threads listen on one port. */
@@ -50,11 +67,13 @@ export type ToWorker =
       readonly keys: readonly (readonly [string, string])[];
       readonly series: SeriesUpdate | null;
     }
+  | { readonly kind: "settings"; readonly revision: number; readonly settings: WorkerSettings }
   | { readonly kind: "listen"; readonly on: ListenOn }
   /** Milliseconds. */
   | { readonly kind: "drain"; readonly grace: number };
 
 export type FromWorker =
+  /** Answers "apply" and "settings", whose revisions are counted together. */
   | { readonly kind: "applied"; readonly revision: number }
   | { readonly kind: "listening"; readonly address: string; readonly http: number; readonly https: number }
   | { readonly kind: "failed"; readonly reason: string }

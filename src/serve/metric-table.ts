@@ -171,8 +171,12 @@ export const metrics: readonly Metric[] = [
     "Workers that died and were replaced.",
     ({ gauges }) => gauges.workerRestarts,
   ),
-  gauge("sluice_config_revision", "Number of the Snapshot last given to the workers.", ({ gauges }) => gauges.revision),
-  gauge("sluice_config_acknowledged", "1 when every worker serves that Snapshot.", ({ gauges }) =>
+  gauge(
+    "sluice_config_revision",
+    "Number of the last change, of rules or settings, given to the workers.",
+    ({ gauges }) => gauges.revision,
+  ),
+  gauge("sluice_config_acknowledged", "1 when that change is in force at every worker.", ({ gauges }) =>
     Number(gauges.acknowledged),
   ),
   {

@@ -42,11 +42,13 @@ export class WorkerPlane implements Plane {
   readonly counters: WorkerCounters;
   readonly responseHead = new ResponseHead();
   readonly serverLine = `Server: ${serverName}\r\n`;
-  readonly trusts: (address: string) => boolean;
+  trusts: (address: string) => boolean;
   readonly upstreams: Upstreams;
   readonly #parts: PlaneParts;
   readonly #randomBytes = Buffer.alloc(16 * requestIdsAtOnce);
   #randomAt = this.#randomBytes.length;
+  #settings: WorkerSettings;
+  #defaultBackend: Backend = emptySnapshot.defaultBackend;
   #hosts: readonly Host[] = [];
   #table: CompiledTable<LiveRoute>;
   #second = 0;
@@ -54,12 +56,13 @@ export class WorkerPlane implements Plane {
 
   constructor(parts: PlaneParts) {
     this.#parts = parts;
+    this.#settings = parts.settings;
     this.counters = parts.counters;
     this.wheel = new TimingWheel(this.clock, tick);
     this.upstreams = new Upstreams(defaultPoolLimits, this.wheel, parts.counters);
     this.trusts = addressSet(parts.settings.trustedProxies);
-    this.#table = compileTable<LiveRoute>(emptySnapshot, () => this.#unmatched(emptySnapshot.defaultBackend));
-    this.routes = { table: this.#table, unmatched: this.#unmatched(emptySnapshot.defaultBackend) };
+    this.#table = compileTable<LiveRoute>(emptySnapshot, () => this.#unmatched());
+    this.routes = { table: this.#table, unmatched: this.#unmatched() };
     setInterval(() => this.wheel.turn(), tick).unref();
   }
 
@@ -69,8 +72,16 @@ export class WorkerPlane implements Plane {
     this.#hosts = applyHosts(this.#hosts, patch.hosts);
     const compile: RouteValue<LiveRoute> = (route, host, captures) => this.#compile(route, host, captures);
     if (!isEmpty(patch.hosts)) this.#table = compileTable({ hosts: this.#hosts }, compile, this.#table);
-    this.routes = { table: this.#table, unmatched: this.#unmatched(patch.defaultBackend) };
+    this.#defaultBackend = patch.defaultBackend;
+    this.routes = { table: this.#table, unmatched: this.#unmatched() };
     for (const key of patch.upstreams.gone) this.upstreams.remove(key);
+  }
+
+  /** For requests from now on. Routes have the settings that concern them in their policies, which come by apply(). */
+  configure(settings: WorkerSettings): void {
+    this.#settings = settings;
+    this.trusts = addressSet(settings.trustedProxies);
+    this.routes = { table: this.#table, unmatched: this.#unmatched() };
   }
 
   dateLine(): string {
@@ -134,13 +145,13 @@ export class WorkerPlane implements Plane {
     };
   }
 
-  #unmatched(backend: Backend): LiveRoute {
-    const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout, proxyBodySize } = this.#parts.settings;
+  #unmatched(): LiveRoute {
+    const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout, proxyBodySize } = this.#settings;
     const policy: Policy = {
       timeouts: { connect: proxyConnectTimeout, read: proxyReadTimeout, send: proxySendTimeout },
       ...(proxyBodySize === 0 ? {} : { bodySize: { limit: proxyBodySize } }),
     };
-    return this.#compile(unmatchedRoute(backend, policy), unmatchedHost, () => null);
+    return this.#compile(unmatchedRoute(this.#defaultBackend, policy), unmatchedHost, () => null);
   }
 }
 

@@ -6,10 +6,11 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { RequestExchange } from "../proxy/exchange.ts";
 import type { ProxyFailure } from "../proxy/failure.ts";
 import { AccessLog } from "./access-record.ts";
+import type { ClientLimits } from "./connection-host.ts";
 import { Listeners } from "./listeners.ts";
 import { AccessLogBatch } from "./log-batch.ts";
 import { monitorLoop } from "./loop-monitor.ts";
-import type { FromWorker, ToWorker, WorkerStart } from "./messages.ts";
+import type { FromWorker, ListenOn, ToWorker, WorkerSettings, WorkerStart } from "./messages.ts";
 import { SeriesTable } from "./series.ts";
 import { WorkerCounters } from "./shared.ts";
 import { Certificates } from "./tls.ts";
@@ -35,13 +36,7 @@ function run(start: WorkerStart): void {
     const message = "a certificate cannot be used; its hosts are served with the default one";
     send({ kind: "log", level: "error", message, fields: { fingerprint, reason } });
   });
-  const limits = {
-    head: settings.clientHeaderTimeout,
-    keepAlive: settings.keepAliveTimeout,
-    body: clientIdle,
-    send: clientIdle,
-  };
-  const listeners = new Listeners(plane, limits, certificates, start.ticketKeys, ({ message }) => {
+  const listeners = new Listeners(plane, limitsOf(settings), certificates, start.ticketKeys, ({ message }) => {
     send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason: message } });
   });
   monitorLoop(counters);
@@ -56,8 +51,16 @@ function run(start: WorkerStart): void {
         send({ kind: "applied", revision: message.revision });
         return;
       }
+      case "settings": {
+        const { settings } = message;
+        accessLog.format = settings.accessLogFormat;
+        plane.configure(settings);
+        listeners.configure(limitsOf(settings));
+        send({ kind: "applied", revision: message.revision });
+        return;
+      }
       case "listen":
-        listen(listeners, settings.bindAddress, message.on);
+        listen(listeners, message.on);
         return;
       case "drain":
         void listeners.drain(message.grace).then(() => {
@@ -69,14 +72,19 @@ function run(start: WorkerStart): void {
   });
 }
 
-function listen(listeners: Listeners, wanted: string, on: Extract<ToWorker, { kind: "listen" }>["on"]): void {
+function limitsOf({ clientHeaderTimeout, keepAliveTimeout }: WorkerSettings): ClientLimits {
+  return { head: clientHeaderTimeout, keepAlive: keepAliveTimeout, body: clientIdle, send: clientIdle };
+}
+
+function listen(listeners: Listeners, on: ListenOn): void {
+  const wanted = on.address;
   const told = (address: string) => (ports: { http: number; https: number }) =>
     send({ kind: "listening", address, ...ports });
   const failed = (error: Error) => send({ kind: "failed", reason: error.message });
-  listeners.listen(wanted, on).then(told(wanted), (error: NodeJS.ErrnoException) => {
+  listeners.listen(on).then(told(wanted), (error: NodeJS.ErrnoException) => {
     // A machine without IPv6 has no "::" to listen on; all of IPv4 is what was meant.
     if (wanted !== "::" || (error.code !== "EAFNOSUPPORT" && error.code !== "EADDRNOTAVAIL")) return failed(error);
-    return listeners.listen("0.0.0.0", on).then(told("0.0.0.0"), failed);
+    return listeners.listen({ ...on, address: "0.0.0.0" }).then(told("0.0.0.0"), failed);
   });
 }
 

@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import type { Log } from "../log.ts";
 import { diffSnapshots } from "../model/patch.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
-import type { FromWorker, ListenOn, ToWorker, WorkerStart } from "./messages.ts";
+import type { FromWorker, ListenOn, ToWorker, WorkerSettings, WorkerStart } from "./messages.ts";
 import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
 
 /** A worker that dies within this many milliseconds of its start is replaced after a pause, twice as long each time. */
@@ -16,7 +16,7 @@ const longestPause = 30_000;
 /** Beyond the grace period of a drain, in milliseconds: a worker that has not answered by then hangs, and is ended. */
 const drainMargin = 2_000;
 
-/** What is in force, for workers that start later. */
+/** A Snapshot and its number. Changes of settings are counted with it. */
 export interface Published {
   readonly revision: number;
   readonly snapshot: Snapshot;
@@ -24,7 +24,9 @@ export interface Published {
 }
 
 export interface WorkersOptions {
-  readonly starts: readonly Omit<WorkerStart, "series">[];
+  readonly starts: readonly Omit<WorkerStart, "settings" | "series">[];
+  /** Until configure() says otherwise. */
+  readonly settings: WorkerSettings;
   readonly series: SeriesRegistry;
   readonly log: Log;
   readonly lines: (lines: Uint8Array<ArrayBuffer>) => void;
@@ -44,7 +46,11 @@ export class Workers {
   restarts = 0;
   readonly #options: WorkersOptions;
   readonly #slots: Slot[] = [];
+  /** What is in force, for workers that start later. */
   #published: Published = { revision: 0, snapshot: emptySnapshot, keys: new Map() };
+  #settings: WorkerSettings;
+  /** Of the last change, of either. */
+  #revision = 0;
   #listenOn: ListenOn | null = null;
   #closing = false;
   /** By index: deaths in a row of young workers. */
@@ -53,12 +59,14 @@ export class Workers {
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#settings = options.settings;
   }
 
   /** Starts the threads and lets them listen; rejects when they cannot. Ports that are 0 are chosen by the first. */
-  async start(http: number, https: number): Promise<{ address: string; http: number; https: number }> {
+  async start(address: string, http: number, https: number): Promise<{ address: string; http: number; https: number }> {
+    const shared = this.#options.starts.length > 1;
     try {
-      return await this.#startAll(http, https);
+      return await this.#startAll({ address, http, https, shared });
     } catch (error) {
       // Left alone, those that did start would keep the process alive, and the ports.
       await this.#end();
@@ -66,13 +74,11 @@ export class Workers {
     }
   }
 
-  async #startAll(http: number, https: number): Promise<{ address: string; http: number; https: number }> {
-    const { starts } = this.#options;
-    const shared = starts.length > 1;
+  async #startAll(wanted: ListenOn): Promise<{ address: string; http: number; https: number }> {
     this.#slots.push(this.#spawn(0));
-    const first = await this.#listen(0, { http, https, shared });
-    this.#listenOn = { http: first.http, https: first.https, shared };
-    for (let index = 1; index < starts.length; index++) {
+    const first = await this.#listen(0, wanted);
+    this.#listenOn = { ...wanted, http: first.http, https: first.https };
+    for (let index = 1; index < this.#options.starts.length; index++) {
       this.#slots.push(this.#spawn(index));
       await this.#listen(index, this.#listenOn);
     }
@@ -87,11 +93,19 @@ export class Workers {
   publish(next: Published, series: readonly SeriesUpdate[] | null): void {
     const before = this.#published;
     this.#published = next;
+    this.#revision = next.revision;
     const patch = diffSnapshots(before.snapshot, next.snapshot);
     const keys = newKeys(patch.certificates.set, next.keys);
     for (const [index, { worker }] of this.#slots.entries()) {
       send(worker, { kind: "apply", revision: next.revision, patch, keys, series: series?.[index] ?? null });
     }
+  }
+
+  /** Every worker goes by these settings from now on, those that start later from their start. */
+  configure(revision: number, settings: WorkerSettings): void {
+    this.#settings = settings;
+    this.#revision = revision;
+    for (const { worker } of this.#slots) send(worker, { kind: "settings", revision, settings });
   }
 
   /** Resolves when every worker has drained; `grace` in milliseconds. Nothing can be published afterwards. */
@@ -119,7 +133,11 @@ export class Workers {
     const start = this.#options.starts[index];
     if (start === undefined) throw new Error(`worker ${index} has no start`);
     const entry = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
-    const workerData: WorkerStart = { ...start, series: this.#options.series.everything(index) };
+    const workerData: WorkerStart = {
+      ...start,
+      settings: this.#settings,
+      series: this.#options.series.everything(index),
+    };
     const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: `sluice-worker-${index}` });
     const slot: Slot = { worker, startedAt: performance.now(), acknowledged: 0, listening: null, drained: false };
     worker.on("message", (message: FromWorker) => this.#received(slot, message));
@@ -187,7 +205,9 @@ export class Workers {
     if (this.#closing || this.#listenOn === null) return;
     const slot = this.#spawn(index);
     this.#slots[index] = slot;
-    const { revision, snapshot, keys } = this.#published;
+    const { snapshot, keys } = this.#published;
+    // It starts with the settings in force: with the Snapshot it serves all of the last change.
+    const revision = this.#revision;
     const patch = diffSnapshots(emptySnapshot, snapshot);
     send(slot.worker, { kind: "apply", revision, patch, keys: newKeys(snapshot.certificates, keys), series: null });
     send(slot.worker, { kind: "listen", on: this.#listenOn });

@@ -31,6 +31,8 @@ class RecordingDataPlane {
     this.published.push({ at: this.#clock.elapsed(), snapshot, keys });
   }
 
+  async configure(): Promise<void> {}
+
   get last(): Snapshot {
     const publication = this.published.at(-1);
     assert.ok(publication !== undefined, "nothing is published");

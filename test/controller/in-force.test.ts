@@ -11,6 +11,8 @@ import { ingress, service, slice } from "../support/fixtures.ts";
 class SlowDataPlane {
   readonly waiting: PromiseWithResolvers<void>[] = [];
 
+  async configure(): Promise<void> {}
+
   publish(): Promise<void> {
     const publication = Promise.withResolvers<void>();
     this.waiting.push(publication);

@@ -16,6 +16,7 @@ import {
   type Snapshot,
 } from "../../src/model/snapshot.ts";
 import { type DataPlane, type DataPlaneSettings, startDataPlane } from "../../src/serve/dataplane.ts";
+import type { WorkerSettings } from "../../src/serve/messages.ts";
 import { type Message, MessageReader } from "./message-reader.ts";
 
 const testSettings: DataPlaneSettings = {
@@ -37,27 +38,44 @@ const testSettings: DataPlaneSettings = {
 export class TestPlane {
   readonly plane: DataPlane;
   readonly lines: Record<string, unknown>[];
+  /** The access log in nginx's format. */
+  readonly nginxLines: string[];
   readonly events: { readonly message: string; readonly fields: object }[];
 
-  private constructor(plane: DataPlane, lines: Record<string, unknown>[], events: TestPlane["events"]) {
+  readonly #settings: DataPlaneSettings;
+
+  private constructor(
+    plane: DataPlane,
+    settings: DataPlaneSettings,
+    told: Pick<TestPlane, "lines" | "nginxLines" | "events">,
+  ) {
+    const { lines, nginxLines, events } = told;
     this.plane = plane;
+    this.#settings = settings;
     this.lines = lines;
+    this.nginxLines = nginxLines;
     this.events = events;
   }
 
-  static async start(settings: Partial<DataPlaneSettings> = {}): Promise<TestPlane> {
+  static async start(change: Partial<DataPlaneSettings> = {}): Promise<TestPlane> {
+    const settings = { ...testSettings, ...change };
     const lines: Record<string, unknown>[] = [];
+    const nginxLines: string[] = [];
     const events: { message: string; fields: object }[] = [];
     const note = (message: string, fields: object = {}): void => void events.push({ message, fields });
     const log: Log = { debug: note, info: note, warn: note, error: note };
     const accessLog = (batch: Uint8Array): void => {
-      for (const line of Buffer.from(batch).toString("latin1").trimEnd().split("\n")) lines.push(JSON.parse(line));
+      for (const line of Buffer.from(batch).toString("latin1").trimEnd().split("\n")) {
+        if (line.startsWith("{")) lines.push(JSON.parse(line));
+        else nginxLines.push(line);
+      }
     };
-    return new TestPlane(
-      await startDataPlane({ settings: { ...testSettings, ...settings }, log, accessLog }),
-      lines,
-      events,
-    );
+    return new TestPlane(await startDataPlane({ settings, log, accessLog }), settings, { lines, nginxLines, events });
+  }
+
+  /** Changes settings while it runs; those that are not named are as at the start. */
+  async configure(change: Partial<WorkerSettings>): Promise<void> {
+    await this.plane.configure({ ...this.#settings, ...change });
   }
 
   /** Puts one upstream with these ports behind every host and path. */
