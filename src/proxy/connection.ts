@@ -2,8 +2,8 @@
  * One connection to an endpoint: connecting, in use by one exchange, idle in its pool, or closed. An idle one that
  * receives a byte or an end is destroyed at once: whatever it is, it answers no request of ours (response-queue poisoning).
  */
-import { connect as connectTcp, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import type { Socket } from "node:net";
+import { dial } from "./dial.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { EndpointPool } from "./upstreams.ts";
 import { Deadline } from "./wheel.ts";
@@ -40,7 +40,7 @@ export class UpstreamConnection {
     this.#owner = owner;
     this.deadline = new Deadline(() => this.#expire());
     pool.wheel.arm(this.deadline, connectTimeout);
-    this.socket = openSocket(pool);
+    this.socket = dial(pool, { allowHalfOpen: true, highWaterMark: 1 });
     this.socket.setNoDelay(true);
     this.socket.on("data", (chunk: Buffer) => this.#data(chunk));
     this.socket.on("end", () => this.#ended());
@@ -149,20 +149,6 @@ export class UpstreamConnection {
     }
     return { kind: "reset", side: "upstream", retry: "idempotent", detail: `${address}: ${reason}` };
   }
-}
-
-function openSocket(pool: EndpointPool): Socket {
-  const options = { host: pool.host, port: pool.port, allowHalfOpen: true, highWaterMark: 1 };
-  if (!pool.tls) return connectTcp(options);
-  return connectTls({
-    ...options,
-    // As nginx does without proxy_ssl_verify: the backend's certificate is encryption, not identity.
-    rejectUnauthorized: false,
-    ...(pool.serverName === null ? {} : { servername: pool.serverName }),
-    ...(pool.session === null ? {} : { session: pool.session }),
-  }).on("session", (session: Buffer) => {
-    pool.session = session;
-  });
 }
 
 function errorCode(error: Error | null): string {

@@ -3,8 +3,7 @@
  * that the endpoint says good-bye on finishes what it has and takes nothing new.
  */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
-import { connect as connectTcp, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { dial } from "./dial.ts";
 import type { EndpointPool } from "./upstreams.ts";
 import { Deadline } from "./wheel.ts";
 
@@ -76,7 +75,7 @@ export class UpstreamSession {
     this.#session = connect(`${pool.tls ? "https" : "http"}://${pool.address}`, {
       settings,
       ...fieldRules,
-      createConnection: () => openSocket(pool),
+      createConnection: () => dial(pool, { noDelay: true }, ["h2"]),
     });
     this.#session.on("connect", () => this.#connected());
     this.#session.on("goaway", () => this.close());
@@ -140,17 +139,6 @@ export class UpstreamSession {
     if (this.established) this.#pool.counters.upstreamClosed(false);
     else this.#pool.counters.connectFailed();
   }
-}
-
-function openSocket(pool: EndpointPool): Socket {
-  const options = { host: pool.host, port: pool.port, noDelay: true };
-  if (!pool.tls) return connectTcp(options);
-  return connectTls({
-    ...options,
-    ALPNProtocols: ["h2"],
-    rejectUnauthorized: false,
-    ...(pool.serverName === null ? {} : { servername: pool.serverName }),
-  });
 }
 
 function ignore(): void {
