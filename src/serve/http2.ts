@@ -1,129 +1,227 @@
 /**
- * One client connection that speaks HTTP/2: its session, its limits and its end. What happens on a stream is decided in
- * http2-stream.ts; framing, flow control and header compression are node:http2's.
+ * One client connection that speaks HTTP/2: its limits, its socket and its end. Frames, windows and header compression are
+ * the session's (wire/http2); what happens on a stream is decided in http2-stream.ts. Hot.
  */
-import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
-import type { Socket } from "node:net";
+import { randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
 import type { Peer } from "../proxy/exchange.ts";
 import { Deadline } from "../proxy/wheel.ts";
-import { RequestHead } from "../wire/request-head.ts";
+import { isFull } from "../proxy/write.ts";
+import { HpackDecoder } from "../wire/hpack/decoder.ts";
+import { HpackEncoder } from "../wire/hpack/encoder.ts";
+import type { FieldList } from "../wire/http2/head-reader.ts";
+import { BlockPool } from "../wire/http2/output.ts";
+import { setting } from "../wire/http2/protocol.ts";
+import { Session, type SessionOptions, type SessionOwner } from "../wire/http2/session.ts";
+import type { Stream } from "../wire/http2/stream.ts";
+import { writeHttp1Head } from "../wire/http2-head.ts";
+import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
 import type { ClientConnection, ConnectionHost } from "./connection-host.ts";
 import { Http2Exchange } from "./http2-stream.ts";
+import { type TurnWriter, writeThisTurn } from "./turn.ts";
+
+const streamsAtMost = 100;
+const streamWindow = 65_536;
+const listSize = 32_768;
+const tableSize = 4_096;
 
 /** Values fit for an edge: many clients, none of which is trusted. */
-const settings = {
-  maxConcurrentStreams: 100,
-  initialWindowSize: 65_536,
-  maxHeaderListSize: 32_768,
-  enablePush: false,
-  enableConnectProtocol: true,
-} as const;
-const connectionWindow = 1_048_576;
-/** Streams that a client may reset at once, and again a second (CVE-2023-44487). */
-const resetBurst = 100;
-const resetRate = 10;
-/** Streams that end by a client's mistakes, whoever resets them, before the connection is closed (CVE-2025-8671). */
-const errorsAtMost = 100;
+const options: SessionOptions = {
+  role: "server",
+  settings: [
+    [setting.maxConcurrentStreams, streamsAtMost],
+    [setting.initialWindowSize, streamWindow],
+    [setting.maxHeaderListSize, listSize],
+    [setting.enableConnectProtocol, 1],
+  ],
+  streamsAtMost,
+  streamWindow,
+  connectionWindow: 1_048_576,
+  limits: { listSize, fields: 110 },
+  resets: [100, 10],
+  mistakes: [100, 1],
+  idleFrames: [2_000, 100],
+};
 /** Heads kept for later streams; each holds the text of its last request. */
 const headsAtMost = 8;
 /** How long a client has to answer the end of the connection with its own, in milliseconds. */
 const lingerFor = 5_000;
+/** For all connections of this thread. */
+const pool = new BlockPool();
 
-export class Http2Connection implements ClientConnection {
+/** What a list of fields asks for, kept with the list when it is likely to come again. */
+interface Made {
+  readonly ended: boolean;
+  readonly request: ReadRequest;
+}
+
+/** A request as the one parser of all protocols has read it. */
+export interface ReadRequest {
+  readonly head: RequestHead;
+  /** An extended CONNECT (RFC 8441). */
+  readonly webSocket: boolean;
+  /** Other streams have the same: it is not to be filled again. */
+  readonly shared: boolean;
+}
+
+export class Http2Connection implements ClientConnection, SessionOwner, TurnWriter {
   readonly host: ConnectionHost;
   readonly peer: Peer;
-  readonly #socket: Socket;
-  readonly #session: ServerHttp2Session;
+  readonly #socket: Duplex;
+  readonly #session: Session;
   readonly #deadline: Deadline;
   /** Heads of streams that are over, to be filled again. */
   readonly #heads: RequestHead[] = [];
-  #streams = 0;
-  #errors = 0;
+  #blocked = false;
   #closing = false;
 
-  constructor(host: ConnectionHost, socket: Socket, peer: Peer) {
+  /** `early` is what was already read of the socket. */
+  constructor(host: ConnectionHost, socket: Duplex, peer: Peer, early: Buffer | null = null) {
     this.host = host;
     this.peer = peer;
     this.#socket = socket;
     this.#deadline = new Deadline(() => this.#expired());
-    this.#session = performServerHandshake(socket, {
-      settings,
-      maxSessionInvalidFrames: 10,
-      maxHeaderListPairs: 110,
-      streamResetBurst: resetBurst,
-      streamResetRate: resetRate,
-      // The header list is told as a maximum, and more than that in bytes of frames is not taken in at all.
-      maxSendHeaderBlockLength: 131_072,
-      // An upstream that sends Date twice is no reason to throw: what it says is passed on as it is.
-      strictSingleValueFields: false,
-    });
-    this.#session.setLocalWindowSize(connectionWindow);
-    this.#session.on("stream", (stream, _headers, flags, rawHeaders: string[]) =>
-      this.#begin(stream, flags, rawHeaders),
-    );
-    // The close that follows an error tells all that there is to know.
-    this.#session.on("error", ignore);
-    this.#session.on("close", () => this.#closed());
-    // Sockets here may be half open, for HTTP/1.1; a client of HTTP/2 that ends has gone (node:http2 would wait for ever).
+    const codec = { decoder: new HpackDecoder(tableSize), encoder: new HpackEncoder() };
+    this.#session = new Session(this, options, codec, pool);
+    socket.on("data", (chunk: Buffer) => this.#received(chunk));
+    socket.on("drain", () => this.#drained());
+    // Sockets here may be half open, for HTTP/1.1; a client of HTTP/2 that ends has gone.
     socket.on("end", () => this.destroy());
+    // The close that follows an error tells all that there is to know.
+    socket.on("error", ignore);
+    socket.on("close", () => this.#closed());
     host.plane.wheel.arm(this.#deadline, host.limits.head);
+    this.#session.start();
+    if (early !== null) this.#received(early);
   }
 
   /** The client hears that streams begun from now on may be lost, and a moment later that none are taken (RFC 9113, 6.8). */
   drain(ms: number): void {
-    if (this.#session.closed || this.#session.destroyed) return;
-    this.#session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-    if (this.#streams === 0) this.host.plane.wheel.arm(this.#deadline, Math.min(ms, this.host.limits.keepAlive));
+    if (this.#closing) return;
+    this.#session.goAway(true);
+    if (this.#session.streamCount === 0) {
+      this.host.plane.wheel.arm(this.#deadline, Math.min(ms, this.host.limits.keepAlive));
+    }
   }
 
   destroy(): void {
-    this.#session.destroy();
-    // A session that has closed waits for the client to end, however long that takes.
     this.#socket.destroy();
   }
 
-  /** A stream is over; `head` may serve the next. `failed`: by a mistake of the client. */
-  streamClosed(head: RequestHead, failed: boolean): void {
-    if (this.#heads.length < headsAtMost) this.#heads.push(head);
-    this.#streams--;
-    if (failed && ++this.#errors > errorsAtMost) {
-      this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-      return;
-    }
-    if (this.#streams > 0) return;
-    if (this.host.draining) this.#close();
-    else this.host.plane.wheel.arm(this.#deadline, this.host.limits.keepAlive);
+  sendSoon(): void {
+    writeThisTurn(this);
   }
 
-  #begin(stream: ServerHttp2Stream, flags: number, rawHeaders: readonly string[]): void {
-    this.#streams++;
+  request(stream: Stream, list: FieldList, ended: boolean): void {
     this.#deadline.disarm();
-    const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    try {
-      new Http2Exchange(this, stream, this.#heads.pop() ?? new RequestHead()).begin(rawHeaders, ended);
-    } catch (error) {
-      // A bug of ours is to end this worker. Thrown from in here, inside node:http2, it would end the whole process: an
-      // assertion of Node's own fails when the next frame finds the stream half made (seen in Node 26.10).
-      this.#session.destroy();
-      setImmediate(() => {
-        throw error;
-      });
+    new Http2Exchange(this, stream).begin(this.#read(list, ended), ended);
+  }
+
+  settled(): void {
+    // Windows are the session's; nothing else of it matters here.
+  }
+
+  goingAway(): void {
+    // The client opens no more streams; the connection ends when it closes it, or by its deadline.
+  }
+
+  failed(): void {
+    this.#end();
+  }
+
+  /** Writes what the session has gathered, as far as the socket takes it. */
+  write(): void {
+    const socket = this.#socket;
+    const session = this.#session;
+    if (socket.destroyed || socket.writableEnded) return;
+    for (let bytes = session.take(); bytes !== null; bytes = session.take()) {
+      socket.write(bytes);
+      if (isFull(socket)) {
+        this.#block();
+        return;
+      }
+      session.sender.pump();
     }
+  }
+
+  /** A stream is over; its head, if it is its own, may serve the next. */
+  streamClosed(head: RequestHead | null): void {
+    if (head !== null && this.#heads.length < headsAtMost) this.#heads.push(head);
+    if (this.#session.streamCount > 0 || this.#closing) return;
+    if (this.host.draining) this.#close();
+    else this.#rest();
+  }
+
+  #received(chunk: Buffer): void {
+    this.#session.receive(chunk, this.host.plane.wheel.now);
+    // Whoever asks and asks but takes no answers would fill the memory with them.
+    if (this.#blocked && !this.#closing) this.#socket.pause();
+  }
+
+  /** The request of a list, or the status to refuse it with. */
+  #read(list: FieldList, ended: boolean): ReadRequest | number {
+    // RFC 6585, 5.
+    if (list.verdict === "too-large") return 431;
+    const made = list.made as Made | null;
+    if (made !== null && made.ended === ended) return made.request;
+    const text = writeHttp1Head(list.fields, ended, () => randomBytes(16).toString("base64"));
+    if ("status" in text) return text.status;
+    const shared = list.repeated && !text.webSocket;
+    const head = (shared ? undefined : this.#heads.pop()) ?? new RequestHead();
+    const error = parseRequestHead(text.text, head);
+    if (error !== null) return error.status;
+    const request: ReadRequest = { head, webSocket: text.webSocket, shared };
+    if (shared) list.made = { ended, request } satisfies Made;
+    return request;
+  }
+
+  #block(): void {
+    this.#blocked = true;
+    this.#session.sender.block();
+    this.host.plane.wheel.arm(this.#deadline, this.host.limits.send);
+  }
+
+  #drained(): void {
+    if (!this.#blocked || this.#closing) return;
+    this.#blocked = false;
+    if (this.#session.streamCount === 0) this.#rest();
+    else this.#deadline.disarm();
+    const { sender } = this.#session;
+    sender.unblock();
+    sender.pump();
+    this.write();
+    if (!this.#blocked) this.#socket.resume();
+  }
+
+  /** No stream is open: the client may open the next. */
+  #rest(): void {
+    const { wheel } = this.host.plane;
+    wheel.arm(this.#deadline, this.#blocked ? this.host.limits.send : this.host.limits.keepAlive);
   }
 
   #expired(): void {
-    if (this.#closing) this.destroy();
+    if (this.#closing || this.#blocked) this.destroy();
     else this.#close();
   }
 
   #close(): void {
+    this.#session.goAway(false);
+    this.#end();
+  }
+
+  /** No more is read; what is written arrives, then the connection ends. */
+  #end(): void {
     this.#closing = true;
-    this.#session.close();
+    this.write();
+    this.#socket.end();
+    if (this.#socket.isPaused()) this.#socket.resume();
     this.host.plane.wheel.arm(this.#deadline, lingerFor);
   }
 
   #closed(): void {
+    this.#closing = true;
     this.#deadline.disarm();
+    this.#session.abandon();
     this.host.connectionClosed(this);
   }
 }

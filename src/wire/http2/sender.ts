@@ -1,0 +1,145 @@
+/**
+ * What a connection sends: heads at once, bodies as far as the peer's windows and the socket allow, the streams that wait in
+ * turn, one frame each. Priorities are ignored: what they were is deprecated (RFC 9113, 5.3.2). Hot. RFC 9113, 5.2 and 6.9.
+ */
+import { type BlockPool, enough, Output } from "./output.ts";
+import { defaultWindow, flag, frameAtMost, frameType } from "./protocol.ts";
+import type { Stream } from "./stream.ts";
+
+/** HPACK's encoder (src/wire/hpack), one a connection. */
+export interface FieldEncoder {
+  /** The table that the peer allows, in bytes. */
+  setMaxTableSize(size: number): void;
+  begin(): void;
+  field(name: string, value: string, sensitive?: boolean): void;
+  /** "Name: value\r\n" lines. */
+  fieldLines(lines: string): void;
+  /** Valid until the next begin(). */
+  finish(): Buffer;
+}
+
+/** A frame this long pays for its own window updates, whatever the window was. */
+const fullFrame = 1_024;
+
+export class Sender {
+  readonly output: Output;
+  readonly encoder: FieldEncoder;
+  /** Bytes that may still be sent on all streams together. */
+  window = defaultWindow;
+  /** The socket takes no more for now. */
+  #blocked = false;
+  /** Streams with something to send and a window of their own, in the order of their turns. */
+  readonly #ready: Stream[] = [];
+  readonly #earned: () => void;
+
+  /** `begun`: something waits to be written; `earned`: a frame of DATA went out that was not cut short by a small window. */
+  constructor(pool: BlockPool, encoder: FieldEncoder, begun: () => void, earned: () => void) {
+    this.output = new Output(pool, begun);
+    this.encoder = encoder;
+    this.#earned = earned;
+  }
+
+  head(stream: Stream, block: Buffer, ended: boolean): void {
+    stream.frameAt = this.output.head(block, stream.id, ended, frameAtMost);
+    stream.frameEpoch = this.output.epoch;
+    if (ended) stream.sentEnd();
+  }
+
+  write(stream: Stream, part: Buffer): void {
+    let from = 0;
+    if (stream.queue.length === 0 && this.#ready.length === 0 && !this.#blocked) {
+      const room = Math.min(stream.sendWindow, this.window, Math.max(0, enough - this.output.length));
+      const to = Math.min(part.length, room);
+      while (from < to) {
+        const length = Math.min(frameAtMost, to - from);
+        this.#frame(stream, length, part.length - from);
+        this.output.append(part, from, from + length);
+        from += length;
+      }
+      if (from === part.length) return;
+    }
+    stream.queue.push(from === 0 ? part : part.subarray(from));
+    this.#enlist(stream);
+  }
+
+  end(stream: Stream, trailers: string): void {
+    if (stream.queue.length > 0) stream.ending = trailers;
+    else this.#end(stream, trailers);
+  }
+
+  /** The peer has opened the window of the stream, or of all. */
+  opened(stream: Stream): void {
+    if (stream.queue.length > 0) this.#enlist(stream);
+  }
+
+  /** The socket takes no more until unblock(). */
+  block(): void {
+    this.#blocked = true;
+  }
+
+  unblock(): void {
+    this.#blocked = false;
+  }
+
+  /** Sends of what waits as much as may leave now. */
+  pump(): void {
+    const { output } = this;
+    const ready = this.#ready;
+    while (ready.length > 0 && this.window > 0 && !this.#blocked && output.length < enough) {
+      const stream = ready.shift() as Stream;
+      stream.ready = false;
+      const { queue } = stream;
+      const length = Math.min(frameAtMost, stream.sendWindow, this.window, queue.length);
+      if (stream.over || length <= 0) continue;
+      this.#frame(stream, length, queue.length);
+      queue.shift(length, (part, from, to) => output.append(part, from, to));
+      if (queue.length > 0) this.#enlist(stream);
+      else if (stream.ending !== null) this.#end(stream, stream.ending);
+      stream.handler.progressed();
+    }
+  }
+
+  /** Lets the peer send so many bytes more, on stream 0 on all together (6.9). */
+  openWindow(streamId: number, increment: number): void {
+    this.output.frame(4, frameType.windowUpdate, 0, streamId);
+    this.output.appendUint32(increment);
+  }
+
+  /** RST_STREAM (6.4). */
+  reset(streamId: number, code: number): void {
+    this.output.frame(4, frameType.rstStream, 0, streamId);
+    this.output.appendUint32(code);
+  }
+
+  /** GOAWAY (6.8): `last` is the last stream of the peer that something may come of. */
+  goAway(last: number, code: number): void {
+    this.output.frame(8, frameType.goaway, 0, 0);
+    this.output.appendUint32(last);
+    this.output.appendUint32(code);
+  }
+
+  #frame(stream: Stream, length: number, waiting: number): void {
+    stream.frameAt = this.output.frame(length, frameType.data, 0, stream.id);
+    stream.frameEpoch = this.output.epoch;
+    stream.sendWindow -= length;
+    this.window -= length;
+    if (length === waiting || length >= fullFrame) this.#earned();
+  }
+
+  #enlist(stream: Stream): void {
+    if (stream.ready || stream.sendWindow <= 0) return;
+    stream.ready = true;
+    this.#ready.push(stream);
+  }
+
+  #end(stream: Stream, trailers: string): void {
+    const { output, encoder } = this;
+    if (trailers !== "") {
+      encoder.begin();
+      encoder.fieldLines(trailers);
+      output.head(encoder.finish(), stream.id, true, frameAtMost);
+    } else if (stream.frameEpoch === output.epoch) output.endStreamAt(stream.frameAt);
+    else output.frame(0, frameType.data, flag.endStream, stream.id);
+    stream.sentEnd();
+  }
+}
