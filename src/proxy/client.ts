@@ -2,7 +2,7 @@
  * The narrow waist between a protocol that clients speak and the half that speaks to upstreams: what forward.ts asks of
  * whoever holds the client's connection. HTTP/1.1 implements it in serve/http1.ts.
  */
-import type { Duplex } from "node:stream";
+import type { TunnelSide } from "./tunnel.ts";
 
 export interface Client {
   /** Sends an interim response (100 to 199, not 101). `lines` are header lines, each ended by CRLF. */
@@ -12,8 +12,11 @@ export interface Client {
    * that none follows whatever `lines` and `length` announce (HEAD, 204, 304). It may be held back until the first write.
    */
   respond(status: number, reason: string, lines: string, length: number, bodiless: boolean): void;
-  /** Passes on a part of the body, which may be held back until flush() or end(). */
-  write(part: Buffer): void;
+  /**
+   * Passes on a part of the body, which may be held back until flush() or end(). True: the memory of `part` is still
+   * needed; otherwise it is overwritten after this call.
+   */
+  write(part: Buffer): boolean;
   /** Sends what is held back, for nothing more comes for now; false: the client reads slowly, wait for its drain. */
   flush(): boolean;
   /** Ends the response; `trailers` are header lines, used only where the framing can carry them. */
@@ -24,6 +27,6 @@ export interface Client {
   resumeBody(): void;
   /** Tells a client that waits for it to send its body. */
   sendContinue(): void;
-  /** Answers 101 and gives up the connection: its socket and the bytes already read that follow the request. */
-  switchProtocols(lines: string): { readonly socket: Duplex; readonly early: Buffer | null };
+  /** Answers 101 and gives up the connection: where to go on with it, and the bytes already read that follow the request. */
+  switchProtocols(lines: string): TunnelSide;
 }

@@ -5,13 +5,18 @@
 import type { Socket } from "node:net";
 import { dial } from "./dial.ts";
 import type { ProxyFailure } from "./failure.ts";
+import { ReadBuffer, type Source } from "./read-buffer.ts";
 import type { EndpointPool } from "./upstreams.ts";
 import { Deadline } from "./wheel.ts";
+
+/** Bytes that are read at first; most answers fit. */
+const readSize = 8_192;
 
 /** The exchange that uses a connection. After closed() nothing more is called. */
 export interface ConnectionOwner {
   connected(): void;
-  data(chunk: Buffer): void;
+  /** True when `chunk` is still needed after the call; its memory is read into again otherwise. */
+  data(chunk: Buffer): boolean;
   /** The upstream will send no more; the connection still takes bytes. */
   ended(): void;
   drained(): void;
@@ -30,6 +35,7 @@ export class UpstreamConnection {
   idleSince = 0;
   /** True from the second exchange on. */
   reused = false;
+  readonly #reader = new ReadBuffer(readSize, (chunk) => this.#data(chunk));
   #owner: ConnectionOwner | null;
   #state: "connecting" | "open" | "closed" = "connecting";
   #error: Error | null = null;
@@ -40,9 +46,10 @@ export class UpstreamConnection {
     this.#owner = owner;
     this.deadline = new Deadline(() => this.#expire());
     pool.wheel.arm(this.deadline, connectTimeout);
-    this.socket = dial(pool, { allowHalfOpen: true, highWaterMark: 1 });
+    const options = { allowHalfOpen: true, highWaterMark: 1 };
+    this.socket = dial(pool, pool.tls ? options : { ...options, onread: this.#reader.onread });
     this.socket.setNoDelay(true);
-    this.socket.on("data", (chunk: Buffer) => this.#data(chunk));
+    if (pool.tls) this.socket.on("data", (chunk: Buffer) => this.#data(chunk));
     this.socket.on("end", () => this.#ended());
     this.socket.on("drain", () => this.#owner?.drained());
     this.socket.on("error", (error: Error) => {
@@ -77,15 +84,16 @@ export class UpstreamConnection {
     this.socket.destroy();
   }
 
-  /** Hands the socket over to a tunnel: from here on none of its events are ours. */
-  detach(): Socket {
+  /** Hands the socket over to a tunnel: from here on none of its events are ours, and what it receives goes to who listens. */
+  detach(): Source {
     this.#owner = null;
     this.#state = "closed";
     this.deadline.disarm();
     this.socket.removeAllListeners();
     this.socket.on("error", ignore);
     this.socket.once("close", () => this.pool.counters.upstreamClosed(false));
-    return this.socket;
+    if (this.pool.tls) return { socket: this.socket };
+    return { socket: this.socket, listen: (take) => this.#reader.redirect(take) };
   }
 
   #connected(): void {
@@ -96,9 +104,10 @@ export class UpstreamConnection {
     this.#owner?.connected();
   }
 
-  #data(chunk: Buffer): void {
-    if (this.#owner === null) this.destroy();
-    else this.#owner.data(chunk);
+  #data(chunk: Buffer): boolean {
+    if (this.#owner !== null) return this.#owner.data(chunk);
+    this.destroy();
+    return false;
   }
 
   #ended(): void {

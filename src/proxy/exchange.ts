@@ -4,7 +4,7 @@
  */
 import type { Exchange } from "../features/exchange.ts";
 import type { Target } from "../router/target.ts";
-import type { Client as ForwardedClient } from "../wire/forwarded.ts";
+import { clientHeaders, type Client as ForwardedClient } from "../wire/forwarded.ts";
 import type { RequestHead } from "../wire/request-head.ts";
 import type { LiveRoute } from "./plane.ts";
 
@@ -18,6 +18,8 @@ export interface Peer {
   readonly localPort: number;
   /** The peer is in --trusted-proxies, so that its forwarded headers count. */
   trusted: boolean;
+  /** What upstreams are told of it: clientHeaders of wire/forwarded.ts, made once for all its requests. */
+  readonly told: string;
   /** The client speaks HTTP/2. */
   readonly http2: boolean;
 }
@@ -36,6 +38,8 @@ export class RequestExchange implements Exchange {
   forwardedPort: number;
   /** The authority that the upstream is told as the client's. */
   forwardedHost: string;
+  /** clientHeaders of the client that counts. */
+  told: string;
   requestId = "";
   route: LiveRoute | null = null;
 
@@ -65,6 +69,7 @@ export class RequestExchange implements Exchange {
     this.forwardedProto = this.scheme;
     this.forwardedPort = peer.localPort;
     this.forwardedHost = head.authority;
+    this.told = peer.told;
     this.startedAt = startedAt;
   }
 
@@ -94,6 +99,7 @@ export class RequestExchange implements Exchange {
     this.forwardedProto = client.proto;
     this.forwardedPort = client.port;
     this.forwardedHost = client.host;
+    this.told = clientHeaders(client.address, client.proto, client.port);
   }
 
   aim(host: string, target: Target): void {

@@ -29,6 +29,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
   readonly #relay: ResponseRelay;
   readonly #attempts: Attempts;
   readonly #chunked: boolean;
+  keepsPart = false;
   /** null before the first, between two tries, and once the exchange with the upstream is over. */
   #connection: UpstreamConnection | null = null;
   /** The request head, while it waits for the first part of the body to leave with it. */
@@ -61,8 +62,9 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
     }
     this.#attempts.bodyStarted = true;
     const before = this.#takeHead();
-    if (this.#chunked) writeTogether(connection.socket, before + chunkHeader(part.length), part, "\r\n");
-    else writeTogether(connection.socket, before, part, "");
+    this.keepsPart = this.#chunked
+      ? writeTogether(connection.socket, before + chunkHeader(part.length), part, "\r\n")
+      : writeTogether(connection.socket, before, part, "");
     if (!isFull(connection.socket)) return true;
     this.#plane.wheel.arm(connection.deadline, this.#route.timeouts.send);
     return false;
@@ -92,23 +94,25 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
     if (this.#connection !== null) this.#sendHead(this.#connection);
   }
 
-  data(chunk: Buffer): void {
+  data(chunk: Buffer): boolean {
     const connection = this.#connection;
-    if (connection === null) return;
-    switch (this.#relay.read(chunk)) {
+    if (connection === null) return false;
+    const relay = this.#relay;
+    switch (relay.read(chunk)) {
       case "more":
         this.#readOn(connection);
-        return;
+        break;
       case "done":
         this.#endResponse(connection);
-        return;
+        break;
       case "upgrade":
         this.#switchProtocols(connection);
-        return;
+        break;
       case "bad":
-        this.#fail(failure("bad-response", "upstream", `${connection.pool.address}: ${this.#relay.error}`));
-        return;
+        this.#fail(failure("bad-response", "upstream", `${connection.pool.address}: ${relay.error}`));
+        break;
     }
+    return relay.keeps;
   }
 
   ended(): void {
@@ -219,7 +223,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
     exchange.status = 101;
     exchange.upstreamStatus = 101;
     const side = this.#client.switchProtocols(this.#plane.responseHead.forwarded);
-    tunnel(this.#plane, exchange, this.#route, side, { socket: connection.detach(), early: this.#relay.rest });
+    tunnel(this.#plane, exchange, this.#route, side, { ...connection.detach(), early: this.#relay.rest });
   }
 
   /** The one place where a failure becomes another try, a status, or a response cut short. */

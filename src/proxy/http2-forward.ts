@@ -23,6 +23,7 @@ const waitingAtMost = 65_536;
 const interimAtMost = 65_536;
 
 export class Http2Forward implements UpstreamHalf {
+  readonly keepsPart = true;
   readonly #plane: Plane;
   readonly #client: Client;
   readonly #exchange: RequestExchange;

@@ -12,6 +12,9 @@ import { editResponse } from "./response-edit.ts";
 /** Bytes of an upstream's response head, and of all interim ones before it: they are passed on at once, however slow the client. */
 const headAtMost = 65_536;
 
+/** Bytes of a chunk that are made text before it is known whether they are a head. */
+const decodedAtMost = 1_024;
+
 /** more: the answer goes on; upgrade: 101, and `rest` belongs to the tunnel; bad: see `error`. */
 export type RelayOutcome = "more" | "done" | "upgrade" | "bad";
 
@@ -24,10 +27,12 @@ export class ResponseRelay {
   readonly #pass = (part: Buffer): void => {
     this.#exchange.upstreamBytes += part.length;
     this.#exchange.responseBytes += part.length;
-    this.#client.write(part);
+    if (this.#client.write(part)) this.keeps = true;
   };
   /** The client has been given the head of the final response: no other can follow. */
   begun = false;
+  /** Something of the chunk that was read last is still needed. */
+  keeps = false;
   /** After "done": nothing speaks against the connection's next exchange. */
   reusable = false;
   /** After "bad": why, in fixed text. */
@@ -51,7 +56,9 @@ export class ResponseRelay {
     return this.#body.trailers;
   }
 
+  /** `keeps` tells afterwards whether the chunk's memory may be used again. */
   read(chunk: Buffer): RelayOutcome {
+    this.keeps = false;
     return this.begun ? this.#readBody(chunk, 0) : this.#readHead(chunk);
   }
 
@@ -72,19 +79,24 @@ export class ResponseRelay {
     const input = this.#pieces === null ? chunk : Buffer.concat([this.#pieces, chunk]);
     const head = this.#plane.responseHead;
     for (let from = 0; ; ) {
-      const end = input.indexOf("\r\n\r\n", from, "latin1");
+      // Of a short chunk the text is needed anyway, and searching that costs less than searching bytes.
+      const text = from === 0 && input.length <= decodedAtMost ? input.toString("latin1", 0, input.length) : "";
+      const end = text === "" ? input.indexOf("\r\n\r\n", from, "latin1") : text.indexOf("\r\n\r\n");
       if ((end === -1 ? input.length : end) - from > headAtMost) return this.#refuse("the head is too large");
       if (end === -1) {
         this.#pieces = input.subarray(from);
+        this.keeps = true;
         return "more";
       }
       const stop = end + 4;
-      const error = parseResponseHead(input.toString("latin1", from, stop), this.#exchange.method, head);
+      const whole = text.length === stop ? text : input.toString("latin1", from, stop);
+      const error = parseResponseHead(whole, this.#exchange.method, head, from === 0 ? input : undefined);
       if (error !== null) return this.#refuse(error);
       const length = stop - from;
       from = stop;
       if (head.status === 101) {
         this.rest = from < input.length ? input.subarray(from) : null;
+        this.keeps = true;
         return this.#isAskedUpgrade(head) ? "upgrade" : this.#refuse("101 that was not asked for");
       }
       if (head.status >= 200) {

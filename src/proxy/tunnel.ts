@@ -5,11 +5,11 @@
 import type { Duplex } from "node:stream";
 import type { RequestExchange } from "./exchange.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
+import { listenTo, type Source } from "./read-buffer.ts";
 import { Deadline } from "./wheel.ts";
 import { isFull } from "./write.ts";
 
-export interface TunnelSide {
-  readonly socket: Duplex;
+export interface TunnelSide extends Source {
   /** Bytes read before the tunnel began. */
   readonly early: Buffer | null;
 }
@@ -60,13 +60,14 @@ export function tunnel(
 
 function relay(from: TunnelSide, to: Duplex, alive: () => void, count: (bytes: number) => void): void {
   const { socket } = from;
-  const pass = (chunk: Buffer): void => {
+  const pass = (chunk: Buffer): boolean => {
     alive();
     count(chunk.length);
     to.write(chunk);
     if (isFull(to)) socket.pause();
+    return to.writableLength > 0;
   };
-  socket.on("data", pass);
+  listenTo(from, pass);
   socket.on("end", () => to.end());
   to.on("drain", () => {
     alive();

@@ -7,6 +7,8 @@ export interface UpstreamHalf {
   start(): void;
   /** A part of the request's body; false: wait for resumeBody() before the next. */
   requestBody(part: Buffer): boolean;
+  /** After requestBody(): the memory of the part is still needed; otherwise it may be overwritten. */
+  readonly keepsPart: boolean;
   /** The request's body is complete; `trailers` are header lines. */
   requestEnd(trailers: string): void;
   /** The client has gone, was too slow, or sent a body that cannot be read. */

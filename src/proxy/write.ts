@@ -17,11 +17,11 @@ export function isFull(socket: Writable): boolean {
   return socket.writableLength > 0 && socket.writableNeedDrain;
 }
 
-/** `before` and `after` are latin1. Hot. */
-export function writeTogether(socket: Socket, before: string, part: Buffer, after: string): void {
+/** `before` and `after` are latin1. True when the memory of `part` is needed until the socket has been drained. Hot. */
+export function writeTogether(socket: Socket, before: string, part: Buffer, after: string): boolean {
   if (before === "" && after === "") {
     socket.write(part);
-    return;
+    return socket.writableLength > 0;
   }
   if (part.length <= copyAtMost) {
     const whole = Buffer.allocUnsafe(before.length + part.length + after.length);
@@ -29,11 +29,12 @@ export function writeTogether(socket: Socket, before: string, part: Buffer, afte
     part.copy(whole, before.length);
     if (after !== "") whole.write(after, before.length + part.length, "latin1");
     socket.write(whole);
-    return;
+    return false;
   }
   socket.cork();
   if (before !== "") socket.write(before, "latin1");
   socket.write(part);
   if (after !== "") socket.write(after, "latin1");
   socket.uncork();
+  return socket.writableLength > 0;
 }

@@ -2,14 +2,21 @@
  * What a client's connection needs of whoever accepted it, and what that one may ask of the connection: the seam between
  * listeners and the protocols spoken on them.
  */
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Plane } from "../proxy/plane.ts";
+import type { Source } from "../proxy/read-buffer.ts";
 
 /** A connection as the listeners know it, whatever protocol it speaks. */
 export interface ClientConnection {
   /** Every response is the last from now on; an idle connection may still bring a request for `ms` milliseconds. */
   drain(ms: number): void;
   destroy(): void;
+}
+
+/** Where a client's bytes come from and go to. */
+export interface ClientSource extends Source {
+  readonly socket: Socket;
 }
 
 /** Milliseconds. */

@@ -3,18 +3,19 @@
  * are answered in order), and writes the responses. What a request means is decided in proxy/handle.ts. Hot.
  */
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Client } from "../proxy/client.ts";
 import { type Peer, RequestExchange } from "../proxy/exchange.ts";
 import { handle } from "../proxy/handle.ts";
+import { listenTo } from "../proxy/read-buffer.ts";
 import { replyStatus } from "../proxy/reply.ts";
+import type { TunnelSide } from "../proxy/tunnel.ts";
 import type { UpstreamHalf } from "../proxy/upstream-half.ts";
 import { isFull } from "../proxy/write.ts";
 import { BodyReader } from "../wire/body.ts";
 import { reasonPhrase } from "../wire/reasons.ts";
 import { continueResponse, upgradeLines } from "../wire/reply.ts";
-import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
-import type { ClientConnection, ConnectionHost } from "./connection-host.ts";
+import { RequestHead } from "../wire/request-head.ts";
+import type { ClientConnection, ClientSource, ConnectionHost } from "./connection-host.ts";
 import { Input } from "./input.ts";
 import { Patience } from "./patience.ts";
 import { framingLines, ResponseWriter } from "./response-writer.ts";
@@ -26,6 +27,7 @@ const discardAtMost = 65_536;
 
 export class Http1Connection implements Client, ClientConnection {
   readonly #host: ConnectionHost;
+  readonly #source: ClientSource;
   readonly #socket: Socket;
   readonly #peer: Peer;
   readonly #writer: ResponseWriter;
@@ -42,16 +44,20 @@ export class Http1Connection implements Client, ClientConnection {
   #responseDone = false;
   #keepAlive = false;
   #advancing = false;
+  /** The upstream half still needs a part of the chunk received last. */
+  #keepsPart = false;
   /** When the first byte of the head came, on the plane's clock. */
   #startedAt = 0;
 
-  constructor(host: ConnectionHost, socket: Socket, peer: Peer) {
+  constructor(host: ConnectionHost, source: ClientSource, peer: Peer) {
+    const { socket } = source;
     this.#host = host;
+    this.#source = source;
     this.#socket = socket;
     this.#peer = peer;
     this.#writer = new ResponseWriter(socket);
     this.#patience = new Patience(host, socket, () => this.#expired());
-    socket.on("data", (chunk: Buffer) => this.#received(chunk));
+    listenTo(source, (chunk) => this.#received(chunk));
     socket.on("drain", () => this.#drained());
     socket.on("end", () => this.#ended());
     // The close that follows an error tells all that there is to know.
@@ -91,8 +97,8 @@ export class Http1Connection implements Client, ClientConnection {
     this.#writer.head(`HTTP/1.1 ${status} ${reason}\r\n`, lines + framing, chunked, bodiless);
   }
 
-  write(part: Buffer): void {
-    this.#writer.write(part);
+  write(part: Buffer): boolean {
+    return this.#writer.write(part);
   }
 
   flush(): boolean {
@@ -133,7 +139,7 @@ export class Http1Connection implements Client, ClientConnection {
     if (!this.#advancing) this.#advance();
   }
 
-  switchProtocols(lines: string): { socket: Duplex; early: Buffer | null } {
+  switchProtocols(lines: string): TunnelSide {
     const socket = this.#socket;
     const { bytes, at } = this.#input;
     const early = bytes === null ? null : bytes.subarray(at);
@@ -141,7 +147,7 @@ export class Http1Connection implements Client, ClientConnection {
     socket.removeAllListeners("data").removeAllListeners("drain").removeAllListeners("end");
     socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}${upgradeLines}\r\n`, "latin1");
     this.#host.tunnelOpened(socket);
-    return { socket, early };
+    return { ...this.#source, early };
   }
 
   /** The connection is no longer ours, or no longer. */
@@ -153,10 +159,12 @@ export class Http1Connection implements Client, ClientConnection {
     this.#patience.end();
   }
 
-  #received(chunk: Buffer): void {
-    if (this.#phase === "closing") return;
+  #received(chunk: Buffer): boolean {
+    if (this.#phase === "closing") return false;
+    this.#keepsPart = false;
     this.#input.append(chunk);
     this.#advance();
+    return this.#keepsPart || this.#input.bytes !== null;
   }
 
   /** Consumes what has been received as far as it goes. Never re-entered: what ends inside a turn is seen by its loop. */
@@ -189,28 +197,12 @@ export class Http1Connection implements Client, ClientConnection {
       this.#phase = "head";
       this.#startedAt = plane.clock();
     }
-    const text = this.#input.findHead();
-    if (text === null) {
-      // An empty line behind a body begins no request; a 408 would be taken for the answer to the next one.
-      if (this.#input.waiting === 0) {
-        this.#input.clear();
-        this.#phase = "idle";
-        return false;
-      }
-      // The limit is for the whole head, so that a byte now and then does not prolong it.
-      if (fresh) this.#patience.awaitHead();
-      return false;
-    }
-    if (typeof text === "number") {
-      this.#refuse(text);
-      return false;
-    }
-    this.#input.consume(this.#input.headEnd);
-    const error = parseRequestHead(text, this.#head);
-    if (error !== null) {
-      this.#refuse(error.status);
-      return false;
-    }
+    const found = this.#input.takeHead(this.#head);
+    if (found === "nothing") this.#phase = "idle";
+    // The limit is for the whole head, so that a byte now and then does not prolong it.
+    else if (found === "part" && fresh) this.#patience.awaitHead();
+    else if (typeof found === "number") this.#refuse(found);
+    if (found !== "whole") return false;
     this.#begin();
     return true;
   }
@@ -255,7 +247,10 @@ export class Http1Connection implements Client, ClientConnection {
 
   #passBody(part: Buffer): void {
     const forward = this.#forward;
-    if (forward === null || forward.requestBody(part)) return;
+    if (forward === null) return;
+    const takesMore = forward.requestBody(part);
+    if (forward.keepsPart) this.#keepsPart = true;
+    if (takesMore) return;
     this.#bodyWanted = false;
     this.#watch();
   }

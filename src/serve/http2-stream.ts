@@ -2,11 +2,11 @@
  * One request on an HTTP/2 stream: the head as one parser judges it, the body as it flows, the response in frames. It is
  * to HTTP/2 what http1.ts is to HTTP/1.1: both implement proxy/client.ts. Hot.
  */
-import type { Duplex } from "node:stream";
 import type { Client } from "../proxy/client.ts";
 import { RequestExchange } from "../proxy/exchange.ts";
 import { handle } from "../proxy/handle.ts";
 import { replyStatus } from "../proxy/reply.ts";
+import type { TunnelSide } from "../proxy/tunnel.ts";
 import type { UpstreamHalf } from "../proxy/upstream-half.ts";
 import { Deadline } from "../proxy/wheel.ts";
 import type { FieldList } from "../wire/http2/head-reader.ts";
@@ -81,8 +81,10 @@ export class Http2Exchange implements Client, StreamHandler {
     this.#sendHead(statusToSend(status), lines, length);
   }
 
-  write(part: Buffer): void {
-    if (!this.#bodiless) this.#stream.write(part);
+  write(part: Buffer): boolean {
+    if (this.#bodiless) return false;
+    this.#stream.write(part);
+    return true;
   }
 
   flush(): boolean {
@@ -116,7 +118,7 @@ export class Http2Exchange implements Client, StreamHandler {
     this.#stream.resume();
   }
 
-  switchProtocols(lines: string): { socket: Duplex; early: Buffer | null } {
+  switchProtocols(lines: string): TunnelSide {
     this.#deadline?.disarm();
     this.#forward = null;
     this.#exchange = null;

@@ -3,17 +3,20 @@
  * next head ends without looking twice at the same bytes.
  */
 import { findHeadEnd, findRequestLine, headIncomplete, headMalformed, oversizeStatus } from "../wire/head-end.ts";
+import { parseRequestHead, type RequestHead } from "../wire/request-head.ts";
 
 /** Bytes of a request head. */
 const headAtMost = 65_536;
+/** Bytes of a chunk that are made text before it is known whether they are a head. */
+const decodedAtMost = 4_096;
 
 export class Input {
   /** null when everything has been consumed. */
   bytes: Buffer | null = null;
   /** Offset of the first byte that has not been consumed. */
   at = 0;
-  /** Behind the end of the head that findHead() has found. */
-  headEnd = 0;
+  /** Behind the end of the head that #findHead() has found. */
+  #headEnd = 0;
   #searched = 0;
 
   get waiting(): number {
@@ -42,10 +45,26 @@ export class Input {
   }
 
   /**
-   * The next head, from the request line through the empty line, as latin1 text; null when it is not complete; a status
-   * when it can never become one. Hot.
+   * Reads the next head into `head`, and consumes it: whole; part, which more bytes may complete; nothing, for an empty line
+   * behind a body begins no request; or the status for what can never become one. Hot.
    */
-  findHead(): string | null | 400 | 414 | 431 {
+  takeHead(head: RequestHead): "whole" | "part" | "nothing" | number {
+    const { at, bytes } = this;
+    const text = this.#findHead();
+    if (typeof text === "number") return text;
+    if (text === null) {
+      if (this.waiting > 0) return "part";
+      this.clear();
+      return "nothing";
+    }
+    this.consume(this.#headEnd);
+    const atStart = at === 0 && this.#headEnd === text.length && bytes !== null;
+    const error = parseRequestHead(text, head, atStart ? bytes : undefined);
+    return error === null ? "whole" : error.status;
+  }
+
+  /** The next head, from the request line through the empty line, as latin1 text; null when it is not complete. */
+  #findHead(): string | null | 400 | 414 | 431 {
     const { bytes } = this;
     if (bytes === null) return null;
     if (!this.pieced && bytes[this.at] === 13) {
@@ -53,11 +72,21 @@ export class Input {
       if (start === headIncomplete) return null;
       this.at += start;
     }
-    const end = this.pieced ? -1 : bytes.indexOf("\r\n\r\n", this.at, "latin1");
+    if (this.pieced) return this.#search(bytes);
+    const { at } = this;
+    // Most chunks are one head and little else: the text is needed anyway, and searching it costs less than the bytes.
+    if (at === 0 && bytes.length <= decodedAtMost) {
+      const text = bytes.toString("latin1", 0, bytes.length);
+      const stop = text.indexOf("\r\n\r\n") + 4;
+      if (stop === 3) return this.#search(bytes);
+      this.#headEnd = stop;
+      return stop === text.length ? text : bytes.toString("latin1", 0, stop);
+    }
+    const end = bytes.indexOf("\r\n\r\n", at, "latin1");
     if (end === -1) return this.#search(bytes);
-    if (end - this.at > headAtMost) return oversizeStatus(bytes.toString("latin1", this.at, end), 0);
-    this.headEnd = end + 4;
-    return bytes.toString("latin1", this.at, this.headEnd);
+    if (end - at > headAtMost) return oversizeStatus(bytes.toString("latin1", at, end), 0);
+    this.#headEnd = end + 4;
+    return bytes.toString("latin1", at, this.#headEnd);
   }
 
   /** For heads that come in pieces: what is malformed is told now rather than by a time limit. */
@@ -71,7 +100,7 @@ export class Input {
       return null;
     }
     this.#searched = 0;
-    this.headEnd = this.at + end;
+    this.#headEnd = this.at + end;
     return text.slice(0, end);
   }
 }

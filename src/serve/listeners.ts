@@ -2,11 +2,13 @@
  * A worker's listening sockets and what it has accepted: plain and TLS, each connection an Http1Connection. Closing goes in
  * steps, so that nothing under way is lost: last responses, then listeners, then tunnels, then force.
  */
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { createServer as createTlsServer, type SecureContext, type TLSSocket } from "node:tls";
 import type { Peer } from "../proxy/exchange.ts";
-import type { ClientConnection, ClientLimits, ConnectionHost } from "./connection-host.ts";
+import { clientHeaders } from "../wire/forwarded.ts";
+import { adopt } from "./adopt.ts";
+import type { ClientConnection, ClientLimits, ClientSource, ConnectionHost } from "./connection-host.ts";
 import { Http1Connection } from "./http1.ts";
 import { Http2Connection } from "./http2.ts";
 import type { ListenOn } from "./messages.ts";
@@ -48,7 +50,11 @@ export class Listeners implements ConnectionHost {
       keepAliveInitialDelay: 60_000,
       highWaterMark: 1,
     };
-    this.#plain = createServer(options, (socket) => this.#accept(socket, false, false));
+    this.#plain = createServer({ ...options, pauseOnConnect: true }, (accepted) => {
+      const source = adopt(accepted, options);
+      this.#accept(source, false, false);
+      source.socket.resume();
+    });
     this.#secure = createTlsServer(
       {
         ...options,
@@ -61,7 +67,7 @@ export class Listeners implements ConnectionHost {
       },
       (socket) => {
         plane.counters.handshakeDone();
-        this.#accept(socket, true, socket.alpnProtocol === "h2");
+        this.#accept({ socket }, true, socket.alpnProtocol === "h2");
       },
     );
     this.#secure.on("tlsClientError", (_error: Error, socket: TLSSocket) => {
@@ -122,7 +128,8 @@ export class Listeners implements ConnectionHost {
     this.plane.counters.refused(status);
   }
 
-  #accept(socket: Socket, secure: boolean, http2: boolean): void {
+  #accept(source: ClientSource, secure: boolean, http2: boolean): void {
+    const { socket } = source;
     const address = socket.remoteAddress;
     // The client was faster at leaving than we at accepting.
     if (address === undefined) {
@@ -132,15 +139,17 @@ export class Listeners implements ConnectionHost {
     const { counters } = this.plane;
     counters.clientConnected(secure);
     const bare = address.startsWith("::ffff:") ? address.slice(7) : address;
+    const localPort = socket.localPort ?? 0;
     const peer: Peer = {
       secure,
       address: bare,
       port: socket.remotePort ?? 0,
-      localPort: socket.localPort ?? 0,
+      localPort,
+      told: clientHeaders(bare, secure ? "https" : "http", localPort),
       trusted: this.plane.trusts(bare),
       http2,
     };
-    const connection = http2 ? new Http2Connection(this, socket, peer) : new Http1Connection(this, socket, peer);
+    const connection = http2 ? new Http2Connection(this, socket, peer) : new Http1Connection(this, source, peer);
     this.#connections.set(connection, peer);
     if (this.draining) connection.drain(settleFor);
     socket.once("close", () => {

@@ -37,14 +37,15 @@ export class ResponseWriter {
     this.#bodiless = bodiless;
   }
 
-  /** False: the kernel takes no more for now. */
+  /** True: the memory of `part` is needed until the socket has been drained. */
   write(part: Buffer): boolean {
-    if (this.#bodiless) return true;
+    if (this.#bodiless) return false;
     const before = this.#chunked ? chunkHeader(part.length) : "";
     const after = this.#chunked ? "\r\n" : "";
     if (part.length <= copyAtMost) {
       this.#held += before + part.toString("latin1", 0, part.length) + after;
-      return this.#held.length < heldAtMost || this.flush();
+      if (this.#held.length >= heldAtMost) this.flush();
+      return false;
     }
     const socket = this.#socket;
     socket.cork();
@@ -53,7 +54,7 @@ export class ResponseWriter {
     this.#held = after;
     socket.write(part);
     socket.uncork();
-    return !isFull(socket);
+    return socket.writableLength > 0;
   }
 
   /** False: the kernel takes no more for now. */

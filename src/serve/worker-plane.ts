@@ -14,7 +14,7 @@ import type { LiveRoute, Plane, Routes } from "../proxy/plane.ts";
 import { defaultPoolLimits, Upstreams } from "../proxy/upstreams.ts";
 import { TimingWheel } from "../proxy/wheel.ts";
 import { type Captures, type CompiledTable, compileTable, type RouteValue } from "../router/table.ts";
-import { clientHeaders, forwardedHeaders } from "../wire/forwarded.ts";
+import { forwardedHeaders } from "../wire/forwarded.ts";
 import { httpDate, serverName, upgradeLines } from "../wire/reply.ts";
 import { ResponseHead } from "../wire/response-head.ts";
 import type { AccessLog } from "./access-record.ts";
@@ -104,8 +104,7 @@ export class WorkerPlane implements Plane {
   }
 
   forwardedLines(exchange: RequestExchange): string {
-    const { head, clientAddress, forwardedProto, forwardedPort, requestId, forwardedHost } = exchange;
-    const told = clientHeaders(clientAddress, forwardedProto, forwardedPort);
+    const { head, told, requestId, forwardedHost } = exchange;
     return forwardedHeaders(told, requestId, forwardedHost, head.value("x-forwarded-for")) + head.forwarded;
   }
 

@@ -8,13 +8,12 @@ export const longestHead = 65_536;
 
 /** One for all: a head is parsed in one go, so no two are in it at once. Never allocated per connection. */
 const scratch = Buffer.alloc(longestHead);
-const bytes = new Uint8Array(scratch.buffer, scratch.byteOffset, scratch.length);
 
 /**
  * The bytes that writing the latin1 text would give, from 0 to its length; valid until the next call. What lies behind is
  * left from earlier heads. The text is at most longestHead long.
  */
-export function bytesOf(text: string): Uint8Array {
+export function bytesOf(text: string): Buffer {
   scratch.write(text, "latin1");
-  return bytes;
+  return scratch;
 }

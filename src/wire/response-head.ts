@@ -45,15 +45,21 @@ export class ResponseHead {
 }
 
 /**
- * Parses a head, from the status line through the empty line, as a latin1 string. Returns null, or why it is refused. Hot.
+ * Parses a head, from the status line through the empty line, as a latin1 string. `bytes` begin with what the text was made
+ * of, where they are at hand. Returns null, or why it is refused. Hot.
  */
-export function parseResponseHead(text: string, requestMethod: string, head: ResponseHead): string | null {
+export function parseResponseHead(
+  text: string,
+  requestMethod: string,
+  head: ResponseHead,
+  bytes?: Buffer,
+): string | null {
   if (!text.endsWith("\r\n\r\n")) return "an incomplete head";
   if (text.length > longestHead) return "a head longer than 64 KiB";
   const from = parseStatusLine(text, head);
   if (typeof from !== "number") return from;
   const { fields } = head;
-  const error = parseFields(fields, text, bytesOf(text), from, rules);
+  const error = parseFields(fields, text, bytes ?? bytesOf(text), from, rules);
   if (error !== null) return error.reason;
   const options = readConnection(fields, rules);
   head.forwarded = fields.forwarded;

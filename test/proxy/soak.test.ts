@@ -46,28 +46,51 @@ describe("random behaviour on both sides", () => {
 
 type Random = (below: number) => number;
 
-/** What is asked of /honest is answered whole, in pieces of any size; all else gets what comes to mind. */
+/**
+ * What is asked of /honest is answered whole, in pieces of any size; all else gets what comes to mind, be it before the body
+ * has come. Nothing is ever answered twice: no proxy can tell a late second answer from the one to its next request.
+ */
 function behave(socket: Socket, random: Random): void {
   let seen = "";
+  let body: RegExp | null = null;
   socket.on("end", () => socket.end());
   socket.on("data", (chunk: Buffer) => {
     seen += chunk.toString("latin1");
-    for (let end = seen.indexOf("\r\n\r\n"); end !== -1; end = seen.indexOf("\r\n\r\n")) {
-      const head = seen.slice(0, end);
-      const size = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
-      const honest = head.includes(" /honest");
-      if (honest && seen.length < end + 4 + size) return;
-      seen = honest ? seen.slice(end + 4 + size) : "";
-      const body = "b".repeat(random(3) === 0 ? 30_000 : random(50));
-      const framed =
-        random(2) === 0
-          ? `Content-Length: ${body.length}\r\n\r\n${body}`
-          : `Transfer-Encoding: chunked\r\n\r\n${body === "" ? "" : `${body.length.toString(16)}\r\n${body}\r\n`}0\r\n\r\n`;
-      const whole = `HTTP/1.1 200 OK\r\nX-Size: ${body.length}\r\n${framed}`;
-      if (honest) writeInPieces(socket, whole, random);
-      else misanswer(socket, whole, random);
+    for (;;) {
+      const part = (body ?? wholeHead).exec(seen);
+      if (part === null) return;
+      const [text] = part;
+      if (body === null) {
+        body = bodyOf(text);
+        const honest = text.includes(" /honest");
+        if (honest && !body.test(seen.slice(text.length))) {
+          body = null;
+          return;
+        }
+        answer(socket, honest, random);
+      } else body = null;
+      seen = seen.slice(text.length);
     }
   });
+}
+
+const wholeHead = /^[\s\S]*?\r\n\r\n/;
+
+/** What matches the whole body behind that head, and nothing less. */
+function bodyOf(head: string): RegExp {
+  if (/^transfer-encoding: chunked/im.test(head)) return /^(?:[^0][\s\S]*?\r\n)?0\r\n\r\n/;
+  return new RegExp(`^[\\s\\S]{${/^content-length: (\d+)/im.exec(head)?.[1] ?? 0}}`);
+}
+
+function answer(socket: Socket, honest: boolean, random: Random): void {
+  const body = "b".repeat(random(3) === 0 ? 30_000 : random(50));
+  const framed =
+    random(2) === 0
+      ? `Content-Length: ${body.length}\r\n\r\n${body}`
+      : `Transfer-Encoding: chunked\r\n\r\n${body === "" ? "" : `${body.length.toString(16)}\r\n${body}\r\n`}0\r\n\r\n`;
+  const whole = `HTTP/1.1 200 OK\r\nX-Size: ${body.length}\r\n${framed}`;
+  if (honest) writeInPieces(socket, whole, random);
+  else misanswer(socket, whole, random);
 }
 
 function misanswer(socket: Socket, whole: string, random: Random): void {

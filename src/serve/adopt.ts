@@ -1,0 +1,27 @@
+/**
+ * Accepted sockets that read into a buffer of ours. net.connect has an option for that (`onread`), net.Server has none; so
+ * the handle of the accepted socket is given to one that is made with the option. Both names that this needs are old
+ * and used by Node's own modules, but not documented: without them the accepted socket serves as it is.
+ */
+import { Socket } from "node:net";
+import { ReadBuffer, type Source } from "../proxy/read-buffer.ts";
+
+/** Bytes; most requests fit, and each idle connection holds as many. */
+const readSize = 4_096;
+
+/** `accepted` comes paused from a server made with `pauseOnConnect`, and goes on paused; `options` are that server's. */
+export function adopt(accepted: Socket, options: object): Source & { readonly socket: Socket } {
+  const { _handle: handle } = accepted as unknown as { _handle?: object | null };
+  if (typeof handle !== "object" || handle === null) return { socket: accepted };
+  const reader = new ReadBuffer(readSize, nobody);
+  const given = { ...options, handle, onread: reader.onread, pauseOnCreate: true };
+  const socket = new Socket(given as object);
+  Object.assign(accepted, { _handle: null });
+  // It has nothing left to close; its server counts one connection less.
+  accepted.destroy();
+  return { socket, listen: (take) => reader.redirect(take) };
+}
+
+function nobody(): boolean {
+  return false;
+}
