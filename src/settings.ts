@@ -56,6 +56,8 @@ export interface Settings extends ClusterSettings {
   readonly clientHeaderTimeout: number;
   readonly keepAliveTimeout: number;
   readonly sslRedirect: boolean;
+  readonly loadBalance: "round_robin" | "ewma" | "least_conn";
+  readonly serviceUpstream: boolean;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly logFormat: "text" | "json";
 }
@@ -205,6 +207,25 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     type: toggle,
     default: false,
     summary: "Redirect HTTP to HTTPS for hosts that have TLS, where the Ingress does not say otherwise.",
+    commands: all,
+  },
+  loadBalance: {
+    flag: "load-balance",
+    configMap: "load-balance",
+    live: true,
+    type: choice("round_robin", "ewma", "least_conn"),
+    default: "round_robin",
+    summary: "How an endpoint is chosen, where the Ingress does not say otherwise.",
+    commands: all,
+  },
+  serviceUpstream: {
+    flag: "service-upstream",
+    configMap: "service-upstream",
+    live: true,
+    type: toggle,
+    default: false,
+    summary:
+      "Send requests to the cluster IP of a Service, not to its endpoints, where the Ingress does not say otherwise.",
     commands: all,
   },
   proxyBodySize: {

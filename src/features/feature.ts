@@ -57,6 +57,8 @@ export interface FeatureDefaults {
   readonly proxyReadTimeout: number;
   readonly proxySendTimeout: number;
   readonly sslRedirect: boolean;
+  readonly loadBalance: "round_robin" | "ewma" | "least_conn";
+  readonly serviceUpstream: boolean;
 }
 
 type SettingOf<T> = {

@@ -10,9 +10,11 @@ import { bodySize } from "./body-size.ts";
 import { cors } from "./cors.ts";
 import type { RequestHook, ResponseHook, RouteHooks } from "./exchange.ts";
 import type { Directive, Feature, FeatureDefaults, Meaning, NginxContext, NginxMap, RouteContext } from "./feature.ts";
+import { loadBalance } from "./load-balance.ts";
 import { findAnnotations } from "./lookup.ts";
 import { permanentRedirect } from "./permanent-redirect.ts";
 import { rewrite } from "./rewrite.ts";
+import { serviceUpstream } from "./service-upstream.ts";
 import { sourceRange } from "./source-range.ts";
 import { sslRedirect } from "./ssl-redirect.ts";
 import { timeouts } from "./timeouts.ts";
@@ -31,6 +33,8 @@ export const features: readonly Feature[] = [
   rewrite,
   sourceRange,
   backendProtocol,
+  serviceUpstream,
+  loadBalance,
   timeouts,
 ];
 

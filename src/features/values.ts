@@ -108,6 +108,18 @@ function printDuration(milliseconds: number): string {
   return milliseconds % 1000 === 0 ? String(milliseconds / 1000) : `${milliseconds}ms`;
 }
 
+export function wholeNumber(least: number, most: number): Reader<number> {
+  return {
+    type: `a whole number from ${least} to ${most}`,
+    example: String(least),
+    read: (text) => {
+      const value = /^\d{1,15}$/.test(text.trim()) ? Number(text) : Number.NaN;
+      return value >= least && value <= most ? { value } : { refused: {} };
+    },
+    print: String,
+  };
+}
+
 /** One of a few words; case does not count. */
 export function oneOf<T extends string>(words: readonly T[], unsupported: readonly string[] = []): Reader<T> {
   return {

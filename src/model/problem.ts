@@ -42,6 +42,8 @@ export const problemCodes = {
     "A Service of type ExternalName is named while --allow-external-name=false; its path answers 503.",
   ExternalNameInvalid: "The external name of a Service is not a DNS name that may be resolved; its path answers 503.",
   ExternalNameUnresolved: "The external name of a Service cannot be resolved; its last addresses stay in use.",
+  NoClusterAddress:
+    "An Ingress asks for the cluster IP of a Service that has none; the endpoints of the Service are used.",
   DuplicatePath: "Two Ingresses claim one host and path; the older one serves it.",
   InvalidRegex: "A path is not a regular expression that Sluice can match safely; its path answers 503.",
   LiteralRegex: "A path of type Prefix or Exact looks like a regular expression; it is matched literally.",

@@ -3,6 +3,7 @@
  * order (no Map, class, function or RegExp), so it prints, compares, crosses to a worker and serves as a golden file.
  * Compiled things (tries, regular expressions, masks, pools) belong to whoever consumes it.
  */
+import type { BalanceOptions } from "./balance.ts";
 import type { Policy } from "./policy.ts";
 
 export interface Snapshot {
@@ -84,9 +85,11 @@ export type UpstreamProtocol = "http" | "https" | "grpc" | "grpcs";
  * What annotations ask of the upstreams behind an Ingress, as plain data: one field a feature, absent where it asks for
  * nothing. A Service that two Ingresses ask different things of is two upstreams.
  */
-export interface UpstreamOptions {
+export interface UpstreamOptions extends BalanceOptions {
   /** The version of the PROXY protocol that begins each connection to an endpoint. */
   readonly sendProxy?: 1 | 2;
+  /** The Service's own address stands for its endpoints, and the cluster's network chooses among them. */
+  readonly serviceAddress?: true;
 }
 
 export const noOptions: UpstreamOptions = {};

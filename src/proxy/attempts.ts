@@ -2,13 +2,14 @@
  * The tries of one request: which endpoint is next, whether a failure allows another, and what a client is told when there
  * is none. The same for every protocol that upstreams speak.
  */
-import { pickEndpoint } from "./balance.ts";
+import type { Member } from "./balance/member.ts";
 import type { Client } from "./client.ts";
 import { isReplayable, type RequestExchange } from "./exchange.ts";
 import { type ProxyFailure, statusOf } from "./failure.ts";
+import type { LiveUpstream } from "./live-upstream.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { replyStatus } from "./reply.ts";
-import type { EndpointPool, LiveUpstream } from "./upstreams.ts";
+import type { EndpointPool } from "./upstreams.ts";
 
 /** Endpoints tried for one request, as ingress-nginx's proxy-next-upstream-tries. */
 const triesAtMost = 3;
@@ -23,7 +24,7 @@ export class Attempts {
   readonly #exchange: RequestExchange;
   readonly #route: LiveRoute;
   readonly #upstream: LiveUpstream;
-  readonly #tried: EndpointPool[] = [];
+  readonly #tried: Member[] = [];
 
   constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute, upstream: LiveUpstream) {
     this.#plane = plane;
@@ -35,10 +36,16 @@ export class Attempts {
 
   /** An endpoint that this request has not tried, noted as its next try; null when there is none. Hot. */
   next(): EndpointPool | null {
-    const pool = pickEndpoint(this.#upstream, this.#tried);
-    if (pool === null) return null;
     const exchange = this.#exchange;
-    this.#tried.push(pool);
+    const upstream = this.#upstream;
+    const member = upstream.balancer.pick(this.#tried, exchange);
+    if (member === null) return null;
+    const { pool } = member;
+    this.#tried.push(member);
+    if (upstream.watch !== null) {
+      exchange.watched?.end();
+      exchange.watched = upstream.watch.begin(member);
+    }
     exchange.tries++;
     exchange.upstreamAddress = exchange.tries > 1 ? `${exchange.upstreamAddress}, ${pool.address}` : pool.address;
     exchange.upstreamStartedAt = this.#plane.clock();
@@ -55,7 +62,12 @@ export class Attempts {
   /** Counting will not do: an endpoint that was tried may have left the upstream meanwhile. */
   hasAnother(): boolean {
     if (this.#exchange.tries >= triesAtMost) return false;
-    return this.#upstream.endpoints.some((endpoint) => !this.#tried.includes(endpoint));
+    return this.#upstream.candidates.some((member) => !this.#tried.includes(member));
+  }
+
+  /** The try has failed in a way that tells of its endpoint. */
+  failed(cause: ProxyFailure): void {
+    this.#exchange.watched?.failed(cause);
   }
 
   /** The upstream's answer is complete. */
@@ -63,12 +75,14 @@ export class Attempts {
     const exchange = this.#exchange;
     exchange.upstreamDuration = this.#plane.clock() - exchange.upstreamStartedAt;
     this.#route.series.upstream(exchange.upstreamDuration / 1000);
+    exchange.watched?.end();
   }
 
   /** No further try: the client gets a status, or a response cut short. */
   giveUp(cause: ProxyFailure): void {
     const exchange = this.#exchange;
     const status = statusOf(cause);
+    exchange.watched?.end();
     if (exchange.upstreamStartedAt > 0) exchange.upstreamDuration = this.#plane.clock() - exchange.upstreamStartedAt;
     this.#plane.failed(exchange, cause);
     if (this.begun || cause.kind === "client-gone") {

@@ -6,6 +6,7 @@ import type { Exchange } from "../features/exchange.ts";
 import type { Target } from "../router/target.ts";
 import { clientHeaders, type Client as ForwardedClient } from "../wire/forwarded.ts";
 import type { RequestHead } from "../wire/request-head.ts";
+import type { WatchedTry } from "./balance/watch.ts";
 import type { LiveRoute } from "./plane.ts";
 
 /** What is known of a client's connection, the same for all its requests unless settings change. */
@@ -42,6 +43,8 @@ export class RequestExchange implements Exchange {
   told: string;
   requestId = "";
   route: LiveRoute | null = null;
+  /** The present try, where its upstream wants it observed. */
+  watched: WatchedTry | null = null;
 
   /** On performance.now()'s clock, in milliseconds. */
   readonly startedAt: number;

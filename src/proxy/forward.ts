@@ -8,11 +8,12 @@ import type { Client } from "./client.ts";
 import type { ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { hasNoBody, isReplayable, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
+import type { LiveUpstream } from "./live-upstream.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { ResponseRelay } from "./relay.ts";
 import { tunnel } from "./tunnel.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
-import type { EndpointPool, LiveUpstream } from "./upstreams.ts";
+import type { EndpointPool } from "./upstreams.ts";
 import { isFull, writeTogether } from "./write.ts";
 
 /**
@@ -234,6 +235,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
     this.#attempts.begun = this.#relay.begun;
     // A kept connection that the endpoint closed as the request left says nothing about the endpoint.
     const same = connection !== null && isStale(connection, cause) ? connection.pool : null;
+    if (same === null) this.#attempts.failed(cause);
     if (this.#attempts.mayRepeat(cause) && (same !== null || this.#attempts.hasAnother())) {
       this.#plane.counters.retried();
       this.#relay.restart();

@@ -39,7 +39,7 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
       return null;
     }
   }
-  if (route.upstream === null || route.upstream.endpoints.length === 0) {
+  if (route.upstream === null || route.upstream.members.length === 0) {
     replyStatus(plane, client, exchange, route.route.backend.kind === "notFound" ? 404 : 503);
     return null;
   }

@@ -11,10 +11,11 @@ import type { Client } from "./client.ts";
 import { hasNoBody, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { UpstreamSession } from "./http2-sessions.ts";
+import type { LiveUpstream } from "./live-upstream.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { editResponse } from "./response-edit.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
-import type { EndpointPool, LiveUpstream } from "./upstreams.ts";
+import type { EndpointPool } from "./upstreams.ts";
 import { Deadline } from "./wheel.ts";
 
 /** Bytes of a request that wait in this process for the upstream's window. */
@@ -198,6 +199,7 @@ export class Http2Forward implements UpstreamHalf {
     this.#attempts.begun = true;
     exchange.status = status;
     exchange.upstreamStatus = status;
+    exchange.watched?.answers(status);
     let lines = head.forwarded;
     if (!head.hasDate) lines += this.#plane.dateLine();
     if (!head.hasServer) lines += this.#plane.serverLine;
@@ -282,6 +284,7 @@ export class Http2Forward implements UpstreamHalf {
     // An endpoint that is full on this connection says nothing against another connection, once.
     const same = cause.kind === "refused-stream" && !this.#refused ? this.#pool : null;
     this.#refused = same !== null;
+    if (same === null) this.#attempts.failed(cause);
     if (this.#attempts.mayRepeat(cause) && (same !== null || this.#attempts.hasAnother())) {
       this.#plane.counters.retried();
       if (same === null) this.#tryNext();

@@ -9,7 +9,7 @@ import type { Table } from "../router/table.ts";
 import type { ResponseHead } from "../wire/response-head.ts";
 import type { RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
-import type { LiveUpstream } from "./upstreams.ts";
+import type { LiveUpstream } from "./live-upstream.ts";
 import type { TimingWheel } from "./wheel.ts";
 
 /** A route compiled for requests. */

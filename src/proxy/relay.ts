@@ -118,6 +118,7 @@ export class ResponseRelay {
   #begin(head: ResponseHead): void {
     const exchange = this.#exchange;
     exchange.upstreamStatus = head.status;
+    exchange.watched?.answers(head.status);
     exchange.status = head.status;
     this.begun = true;
     this.reusable = head.persistent && head.framing !== "close";

@@ -23,6 +23,7 @@ export function tunnel(
   upstream: TunnelSide,
 ): void {
   plane.counters.tunnelOpened();
+  exchange.watched?.answers(101);
   const deadline = new Deadline(close);
   const alive = (): void => plane.wheel.arm(deadline, route.timeouts.read);
   let open = 2;
@@ -42,6 +43,7 @@ export function tunnel(
     }
     deadline.disarm();
     plane.counters.tunnelClosed();
+    exchange.watched?.end();
     exchange.upstreamDuration = plane.clock() - exchange.upstreamStartedAt;
     plane.finished(exchange);
   }

@@ -1,11 +1,12 @@
 /**
- * Run-time state of upstreams: connection pools by endpoint and the round-robin cursor by upstream. It is kept beside the
- * Snapshot by key and outlives its revisions, so a change of routes or of other endpoints costs no connection.
+ * Run-time state of upstreams: connection pools by endpoint, and what is known for the choice among endpoints by upstream.
+ * It is kept beside the Snapshot by key and outlives its revisions, so a change of routes or of other endpoints costs no
+ * connection.
  */
 import type { Endpoint, Upstream } from "../model/snapshot.ts";
-import type { Balanced } from "./balance.ts";
 import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
+import { type BalanceParts, LiveUpstream } from "./live-upstream.ts";
 import type { TimingWheel } from "./wheel.ts";
 
 /** What pools count, for the metrics. */
@@ -28,13 +29,6 @@ export interface PoolLimits {
 
 /** As ingress-nginx sets them: upstream-keepalive-connections, -timeout and -requests. */
 export const defaultPoolLimits: PoolLimits = { idle: 320, idleTimeout: 60_000, requests: 10_000 };
-
-/** An upstream as the worker uses it: the object stays the same while its endpoints change. */
-export interface LiveUpstream extends Balanced {
-  readonly key: string;
-  protocol: Upstream["protocol"];
-  endpoints: readonly EndpointPool[];
-}
 
 export class EndpointPool {
   /** "10.0.0.1:8080" or "[fd00::1]:8080". */
@@ -120,22 +114,24 @@ export class Upstreams {
   readonly #limits: PoolLimits;
   readonly #wheel: TimingWheel;
   readonly #counters: PoolCounters;
+  readonly #balance: BalanceParts;
   readonly #live = new Map<string, LiveUpstream>();
   readonly #source = new Map<string, Upstream>();
   readonly #pools = new Map<string, EndpointPool>();
   readonly #users = new Map<string, number>();
 
-  constructor(limits: PoolLimits, wheel: TimingWheel, counters: PoolCounters) {
+  constructor(limits: PoolLimits, wheel: TimingWheel, counters: PoolCounters, balance: BalanceParts) {
     this.#limits = limits;
     this.#wheel = wheel;
     this.#counters = counters;
+    this.#balance = balance;
   }
 
   /** The upstream of that key, made empty when it is not known yet. */
   get(key: string): LiveUpstream {
     let upstream = this.#live.get(key);
     if (upstream === undefined) {
-      upstream = { key, protocol: "http", endpoints: [], cursor: 0 };
+      upstream = new LiveUpstream(key, this.#balance);
       this.#live.set(key, upstream);
     }
     return upstream;
@@ -146,17 +142,20 @@ export class Upstreams {
     const live = this.get(upstream.key);
     const before = this.#source.get(upstream.key);
     const pools = upstream.endpoints.map((endpoint) => this.#use(upstream, endpoint));
-    // A rollout replaces endpoints one by one: going on at the same place keeps the new one from being hit first by all.
-    live.endpoints = pools;
-    live.protocol = upstream.protocol;
+    live.set(upstream, pools);
     this.#source.set(upstream.key, upstream);
     if (before !== undefined) this.#leave(before);
+  }
+
+  /** Whether requests may go to an endpoint of an upstream, by what checks and requests have shown. */
+  setUsable(key: string, address: string, usable: boolean): void {
+    this.#live.get(key)?.setUsable(address, usable);
   }
 
   remove(key: string): void {
     const before = this.#source.get(key);
     const live = this.#live.get(key);
-    if (live !== undefined) live.endpoints = [];
+    live?.clear();
     this.#live.delete(key);
     this.#source.delete(key);
     if (before !== undefined) this.#leave(before);

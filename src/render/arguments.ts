@@ -9,6 +9,7 @@ import { type Piece, refuseArgument } from "./quote.ts";
 const evaluatedFrom: Readonly<Record<string, number>> = {
   add_header: 1,
   grpc_ssl_name: 0,
+  hash: 0,
   proxy_pass: 0,
   proxy_set_header: 1,
   proxy_ssl_name: 0,

@@ -15,6 +15,8 @@ export interface Configuration {
 export interface UpstreamBlock {
   readonly name: string;
   readonly comments: readonly string[];
+  /** What stands before the endpoints. */
+  readonly directives: readonly Directive[];
   /** Addresses with ports, at least one. */
   readonly endpoints: readonly string[];
 }

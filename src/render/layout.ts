@@ -99,8 +99,13 @@ function viewMap({ source, variable, entries, default: otherwise }: NginxMap) {
   };
 }
 
-function viewUpstream({ name, comments, endpoints }: UpstreamBlock) {
-  return { name: plain(name), comments: comments.map(comment), endpoints: endpoints.map(plain) };
+function viewUpstream({ name, comments, directives, endpoints }: UpstreamBlock) {
+  return {
+    name: plain(name),
+    comments: comments.map(comment),
+    directives: directives.map((directive) => viewDirective(directive, 2)),
+    endpoints: endpoints.map(plain),
+  };
 }
 
 function viewServer({ name, comments, certificate, locations }: ServerBlock) {

@@ -5,6 +5,7 @@
  */
 import { compareText } from "../model/problem.ts";
 import type { PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
+import { balanceDifferences, writeBalance } from "./balance.ts";
 import type { Configuration, Note, UpstreamBlock } from "./configuration.ts";
 import { layOut, type Templates } from "./layout.ts";
 import { certificateFile, endpointAddress, upstreamName } from "./names.ts";
@@ -88,7 +89,9 @@ export function configure(
     (fingerprint) => pairs.get(fingerprint)?.path ?? null,
   );
   const speaksGrpc = snapshot.upstreams.some(({ protocol }) => protocol === "grpc" || protocol === "grpcs");
-  return { configuration: { speaksGrpc, maps, upstreams: writeUpstreams([...upstreams.values()]), servers }, notes };
+  const blocks = writeUpstreams([...upstreams.values()]);
+  const told = [...notes, ...upstreamNotes([...upstreams.values()])];
+  return { configuration: { speaksGrpc, maps, upstreams: blocks, servers }, notes: told };
 }
 
 interface KeyPair {
@@ -117,17 +120,28 @@ function file(path: string, content: string): RenderedFile {
   return { path, mode: 0o600, content };
 }
 
+function upstreamNotes(upstreams: readonly Upstream[]): readonly Note[] {
+  return upstreams.filter(isUsable).flatMap(({ service, options }) => {
+    const place = `Service ${service.namespace}/${service.name}:${service.port}`;
+    return balanceDifferences(options).map((reason) => ({ ingress: "", place, reason }));
+  });
+}
+
 /** nginx refuses an upstream without endpoints; the locations that lead to one answer 503. */
 function writeUpstreams(upstreams: readonly Upstream[]): readonly UpstreamBlock[] {
   return upstreams
     .filter(isUsable)
-    .map(({ key, endpoints }) => {
+    .map(({ key, options, endpoints }) => {
       const addresses = endpoints.map((endpoint) => ({ endpoint, address: endpointAddress(endpoint) }));
       return {
         name: upstreamName(key),
-        comments: addresses
-          .filter(({ address }) => address === null)
-          .map(({ endpoint }) => `left out, for it is no address and port: ${endpoint.address} ${endpoint.port}`),
+        comments: [
+          ...balanceDifferences(options),
+          ...addresses
+            .filter(({ address }) => address === null)
+            .map(({ endpoint }) => `left out, for it is no address and port: ${endpoint.address} ${endpoint.port}`),
+        ],
+        directives: writeBalance(options),
         endpoints: addresses.flatMap(({ address }) => (address === null ? [] : [address])),
       };
     })

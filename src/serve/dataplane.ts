@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../log.ts";
 import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
+import { LoadRegistry } from "./loads.ts";
 import { type WorkerSettings, workerSettings } from "./messages.ts";
 import { snapshotLabels } from "./route-labels.ts";
 import { SeriesRegistry } from "./series.ts";
@@ -71,6 +72,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     starts: counters.map((buffer) => ({ counters: buffer, selfSigned, ticketKeys })),
     settings,
     series,
+    loads: new LoadRegistry(count),
     log,
     lines: options.accessLog,
     acknowledged: () => {

@@ -5,6 +5,7 @@
 
 import type { LogFields } from "../log.ts";
 import type { SnapshotPatch } from "../model/patch.ts";
+import type { LoadUpdate } from "./loads.ts";
 import type { SeriesUpdate } from "./series.ts";
 import type { KeyPair } from "./tls.ts";
 
@@ -44,6 +45,9 @@ export interface WorkerStart {
   readonly settings: WorkerSettings;
   readonly counters: SharedArrayBuffer;
   readonly series: SeriesUpdate;
+  /** Which of how many workers this is, from 0. */
+  readonly index: number;
+  readonly workers: number;
   readonly selfSigned: KeyPair;
   /** 48 bytes shared by all workers, so that a session started at one resumes at another. */
   readonly ticketKeys: Uint8Array;
@@ -66,6 +70,7 @@ export type ToWorker =
       readonly patch: SnapshotPatch;
       readonly keys: readonly (readonly [string, string])[];
       readonly series: SeriesUpdate | null;
+      readonly loads: LoadUpdate | null;
     }
   | { readonly kind: "settings"; readonly revision: number; readonly settings: WorkerSettings }
   | { readonly kind: "listen"; readonly on: ListenOn }

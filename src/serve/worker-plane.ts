@@ -4,6 +4,7 @@
  */
 import { randomFillSync } from "node:crypto";
 import { BlockList, isIPv6 } from "node:net";
+import { hrtime } from "node:process";
 import { compilePolicy } from "../features/registry.ts";
 import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
 import type { Policy } from "../model/policy.ts";
@@ -18,6 +19,7 @@ import { forwardedHeaders } from "../wire/forwarded.ts";
 import { httpDate, serverName, upgradeLines } from "../wire/reply.ts";
 import { ResponseHead } from "../wire/response-head.ts";
 import type { AccessLog } from "./access-record.ts";
+import type { LoadTable } from "./loads.ts";
 import type { WorkerSettings } from "./messages.ts";
 import { routeLabels, unmatchedHost, unmatchedRoute } from "./route-labels.ts";
 import type { SeriesTable } from "./series.ts";
@@ -31,6 +33,7 @@ export interface PlaneParts {
   readonly settings: WorkerSettings;
   readonly counters: WorkerCounters;
   readonly series: SeriesTable;
+  readonly loads: LoadTable;
   readonly accessLog: AccessLog;
   readonly reportFailure: (exchange: RequestExchange, cause: ProxyFailure) => void;
 }
@@ -59,7 +62,12 @@ export class WorkerPlane implements Plane {
     this.#settings = parts.settings;
     this.counters = parts.counters;
     this.wheel = new TimingWheel(this.clock, tick);
-    this.upstreams = new Upstreams(defaultPoolLimits, this.wheel, parts.counters);
+    this.upstreams = new Upstreams(defaultPoolLimits, this.wheel, parts.counters, {
+      clock: commonClock(),
+      random: Math.random,
+      placeOf: (upstream, index) => parts.loads.place(upstream, index),
+      failing: () => {},
+    });
     this.trusts = addressSet(parts.settings.trustedProxies);
     this.#table = compileTable<LiveRoute>(emptySnapshot, () => this.#unmatched());
     this.routes = { table: this.#table, unmatched: this.#unmatched() };
@@ -152,6 +160,12 @@ export class WorkerPlane implements Plane {
     };
     return this.#compile(unmatchedRoute(this.#defaultBackend, policy), unmatchedHost, () => null);
   }
+}
+
+/** Milliseconds that mean the same in all threads; performance.now() counts from the start of its own. */
+function commonClock(): () => number {
+  const start = Number(hrtime.bigint()) / 1e6 - performance.now();
+  return () => start + performance.now();
 }
 
 /** Membership in a list of CIDRs; IPv4 addresses mapped into IPv6 count as IPv4. */

@@ -8,6 +8,7 @@ import type { ProxyFailure } from "../proxy/failure.ts";
 import { AccessLog } from "./access-record.ts";
 import type { ClientLimits } from "./connection-host.ts";
 import { Listeners } from "./listeners.ts";
+import { LoadTable } from "./loads.ts";
 import { AccessLogBatch } from "./log-batch.ts";
 import { monitorLoop } from "./loop-monitor.ts";
 import type { FromWorker, ListenOn, ToWorker, WorkerSettings, WorkerStart } from "./messages.ts";
@@ -31,7 +32,8 @@ function run(start: WorkerStart): void {
   const series = new SeriesTable(start.series);
   const batch = new AccessLogBatch((lines) => send({ kind: "lines", lines }, [lines.buffer]));
   const accessLog = new AccessLog(settings.accessLogFormat, batch);
-  const plane = new WorkerPlane({ settings, counters, series, accessLog, reportFailure: failureReporter() });
+  const loads = new LoadTable(start.index, start.workers);
+  const plane = new WorkerPlane({ settings, counters, series, loads, accessLog, reportFailure: failureReporter() });
   const certificates = new Certificates(start.selfSigned, (fingerprint, reason) => {
     const message = "a certificate cannot be used; its hosts are served with the default one";
     send({ kind: "log", level: "error", message, fields: { fingerprint, reason } });
@@ -45,6 +47,7 @@ function run(start: WorkerStart): void {
     switch (message.kind) {
       case "apply": {
         if (message.series !== null) series.apply(message.series);
+        if (message.loads !== null) loads.apply(message.loads);
         // Certificates first: a host must never be served without the certificate that came with it.
         certificates.apply(message.patch, new Map(message.keys));
         plane.apply(message.patch);

@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import type { Log } from "../log.ts";
 import { diffSnapshots } from "../model/patch.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
+import type { LoadRegistry } from "./loads.ts";
 import type { FromWorker, ListenOn, ToWorker, WorkerSettings, WorkerStart } from "./messages.ts";
 import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
 
@@ -24,10 +25,11 @@ export interface Published {
 }
 
 export interface WorkersOptions {
-  readonly starts: readonly Omit<WorkerStart, "settings" | "series">[];
+  readonly starts: readonly Omit<WorkerStart, "settings" | "series" | "index" | "workers">[];
   /** Until configure() says otherwise. */
   readonly settings: WorkerSettings;
   readonly series: SeriesRegistry;
+  readonly loads: LoadRegistry;
   readonly log: Log;
   readonly lines: (lines: Uint8Array<ArrayBuffer>) => void;
   readonly acknowledged: () => void;
@@ -96,8 +98,9 @@ export class Workers {
     this.#revision = next.revision;
     const patch = diffSnapshots(before.snapshot, next.snapshot);
     const keys = newKeys(patch.certificates.set, next.keys);
+    const loads = this.#options.loads.assign(patch.upstreams);
     for (const [index, { worker }] of this.#slots.entries()) {
-      send(worker, { kind: "apply", revision: next.revision, patch, keys, series: series?.[index] ?? null });
+      send(worker, { kind: "apply", revision: next.revision, patch, keys, series: series?.[index] ?? null, loads });
     }
   }
 
@@ -137,6 +140,8 @@ export class Workers {
       ...start,
       settings: this.#settings,
       series: this.#options.series.everything(index),
+      index,
+      workers: this.#options.starts.length,
     };
     const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: `sluice-worker-${index}` });
     const slot: Slot = { worker, startedAt: performance.now(), acknowledged: 0, listening: null, drained: false };
@@ -189,6 +194,7 @@ export class Workers {
     slot.drained = true;
     // It serves nothing any more, so nothing is in force until its successor says so.
     slot.acknowledged = 0;
+    this.#options.loads.reset(index);
     this.#tell();
     // Before the first listens there is nothing to go on with: the start fails.
     if (this.#closing || this.#listenOn === null) return;
@@ -209,7 +215,14 @@ export class Workers {
     // It starts with the settings in force: with the Snapshot it serves all of the last change.
     const revision = this.#revision;
     const patch = diffSnapshots(emptySnapshot, snapshot);
-    send(slot.worker, { kind: "apply", revision, patch, keys: newKeys(snapshot.certificates, keys), series: null });
+    send(slot.worker, {
+      kind: "apply",
+      revision,
+      patch,
+      keys: newKeys(snapshot.certificates, keys),
+      series: null,
+      loads: this.#options.loads.everything(),
+    });
     send(slot.worker, { kind: "listen", on: this.#listenOn });
   }
 

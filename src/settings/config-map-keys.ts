@@ -176,7 +176,6 @@ const groups: readonly Group[] = [
     },
   ],
   ["connections of clients are not ended after a number of requests; remove it", { "keep-alive-requests": none }],
-  ["requests go to the endpoints in turn; remove it", { "load-balance": ["round_robin"], "service-upstream": off }],
   [
     "the redirect to HTTPS is a 308, spares /.well-known/acme-challenge, and is forced by an annotation alone; remove it",
     {

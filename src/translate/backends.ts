@@ -12,6 +12,7 @@ import { listed, type Mistake, problemAt } from "./mistake.ts";
 import {
   type EndpointSources,
   findUpstreamPort,
+  hasClusterAddress,
   plainHttp,
   readUpstream,
   type UpstreamPort,
@@ -159,7 +160,11 @@ function resolvePort(target: ServiceTarget, service: Service): Resolution {
   const resolution: Resolution =
     port === null
       ? unavailable(target.ref, missingPort(service, target.port))
-      : { backend: { kind: "upstream", upstream: port.key, service: target.ref }, mistake: null, port };
+      : {
+          backend: { kind: "upstream", upstream: port.key, service: target.ref },
+          mistake: missingAddress(target, service),
+          port,
+        };
   byTarget.set(target.key, resolution);
   known.set(service, byTarget);
   return resolution;
@@ -189,6 +194,13 @@ function unavailable(service: ServiceRef | null, { code, field, reason, remedy }
     mistake: { code, field, message: `${reason}; ${remedy}` },
     port: null,
   };
+}
+
+/** The Ingress asks for an address that the Service does not have; its endpoints serve all the same. */
+function missingAddress({ id, wish }: ServiceTarget, service: Service): BackendMistake | null {
+  if (wish.options.serviceAddress !== true || hasClusterAddress(service)) return null;
+  const message = `Service ${quote(id)} has no cluster IP for service-upstream to use, so requests go to its endpoints; give it one, or remove the annotation`;
+  return { code: "NoClusterAddress", field: "service.name", message };
 }
 
 function missingPort(service: Service, port: PortRef): Obstacle {

@@ -74,6 +74,10 @@ export function readUpstream(upstreamPort: UpstreamPort, { objects, resolved }: 
       usableAddresses(service, resolved).map((address) => ({ address, port: number })),
     );
   }
+  const { clusterIP } = service;
+  if (upstreamPort.options.serviceAddress === true && hasClusterAddress(service)) {
+    return remember(upstreamPort, null, clusterIP, () => [{ address: clusterIP ?? "", port: number }]);
+  }
   const id = `${service.meta.namespace}/${service.meta.name}`;
   const slices = objects.endpointSlices.get(id);
   // Kubernetes mirrors Endpoints into slices: reading both would bring back addresses that the slice has dropped.
@@ -82,6 +86,11 @@ export function readUpstream(upstreamPort: UpstreamPort, { objects, resolved }: 
   }
   const endpoints = objects.endpoints.get(id);
   return remember(upstreamPort, null, endpoints, () => legacyEndpoints(endpoints?.subsets ?? [], port));
+}
+
+/** False for headless Services and external names. */
+export function hasClusterAddress({ clusterIP }: Service): boolean {
+  return clusterIP !== null && clusterIP !== "" && clusterIP !== "None";
 }
 
 interface Remembered {

@@ -9,6 +9,8 @@ export const defaults: FeatureDefaults = {
   proxyReadTimeout: 60_000,
   proxySendTimeout: 60_000,
   sslRedirect: false,
+  loadBalance: "round_robin",
+  serviceUpstream: false,
 };
 
 export const object = { kind: "Ingress", namespace: "shop", name: "web" };

@@ -65,7 +65,9 @@ describe("readPolicy", () => {
       proxyReadTimeout: 2,
       proxySendTimeout: 3,
       sslRedirect: true,
-    };
+      loadBalance: "round_robin",
+      serviceUpstream: false,
+    } as const;
     assert.deepEqual(read({}, settings).policy, {
       sslRedirect: { when: "host-has-tls", code: 308 },
       timeouts: { connect: 1, read: 2, send: 3 },
@@ -204,6 +206,11 @@ describe("readPolicy", () => {
     ["cors-expose-headers", ""],
     ["cors-allow-credentials", "maybe"],
     ["cors-max-age", "10 days"],
+    ["load-balance", "ip_hash"],
+    ["service-upstream", "yes"],
+    ["upstream-hash-by", "$upstream_addr"],
+    ["upstream-hash-by-subset", "yes"],
+    ["upstream-hash-by-subset-size", "0"],
     ["permanent-redirect", "$scheme://x"],
     ["permanent-redirect-code", "200"],
     ["ssl-redirect", ""],

@@ -1,5 +1,7 @@
 /** Snapshots and manifests with hostile text in every field that holds text. */
 import fc from "fast-check";
+import { parseHashKey } from "../../src/features/hash-key.ts";
+import type { Algorithm } from "../../src/model/balance.ts";
 import type { Policy } from "../../src/model/policy.ts";
 import {
   type Backend,
@@ -105,10 +107,23 @@ function host(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Host> {
   });
 }
 
+const algorithm: fc.Arbitrary<Algorithm> = fc.oneof(
+  fc.record({ kind: fc.constantFrom("ewma", "least_conn") }),
+  fc.record({
+    kind: fc.constant("hash"),
+    // Whatever a tenant may write: the reader of the annotation refuses the rest.
+    key: fc
+      .string({ unit: fc.constantFrom("$", "{", "}", '"', "\\", ";", " ", "a", "#", "'", "\n"), maxLength: 12 })
+      .map((text) => `${text}$request_uri`)
+      .filter((text) => "parts" in parseHashKey(text)),
+    subset: fc.constantFrom(null, 3),
+  }),
+);
+
 const upstream: fc.Arbitrary<Upstream> = fc.record({
   key: mostly(upstreamKey),
   protocol: fc.constantFrom("http", "https", "grpc", "grpcs"),
-  options: fc.constant(noOptions),
+  options: fc.oneof(fc.constant(noOptions), fc.record({ algorithm })),
   service: serviceRef(),
   endpoints: fc.array(
     fc.record({

@@ -93,6 +93,8 @@ function translateManifests(raw: readonly unknown[]): Snapshot {
         defaultBackendService: null,
         defaultSslCertificate: null,
         sslRedirect: false,
+        loadBalance: "round_robin",
+        serviceUpstream: false,
       },
       resolved,
       now: 0,

@@ -30,11 +30,12 @@ function intendedMap({ source, variable, entries, default: otherwise }: NginxMap
   };
 }
 
-function intendedUpstream({ name, endpoints }: UpstreamBlock): ParsedDirective {
+function intendedUpstream({ name, directives, endpoints }: UpstreamBlock): ParsedDirective {
   return {
     name: "upstream",
     args: [name],
     block: [
+      ...directives.map(intendedDirective),
       ...endpoints.map((endpoint) => line("server", endpoint, "max_fails=0")),
       line("keepalive", "32"),
       line("keepalive_requests", "1000000"),
@@ -92,6 +93,7 @@ function intendedDirective({ name, args, block }: Directive): ParsedDirective {
 const firstEvaluated: Readonly<Record<string, number>> = {
   add_header: 1,
   grpc_ssl_name: 0,
+  hash: 0,
   proxy_ssl_name: 0,
   return: 1,
   rewrite: 1,

@@ -54,6 +54,8 @@ describe("the command line", () => {
       allowExternalName: true,
       trustedProxies: [],
       sslRedirect: false,
+      loadBalance: "round_robin",
+      serviceUpstream: false,
       proxyBodySize: 1_048_576,
       proxyConnectTimeout: 5000,
       proxyReadTimeout: 60_000,

@@ -14,6 +14,7 @@ import {
   type PrivateKeys,
   type Route,
   type Snapshot,
+  type UpstreamOptions,
 } from "../../src/model/snapshot.ts";
 import { type DataPlane, type DataPlaneSettings, startDataPlane } from "../../src/serve/dataplane.ts";
 import type { WorkerSettings } from "../../src/serve/messages.ts";
@@ -237,6 +238,14 @@ export function oneRoute(
     externalName: null,
   } as const;
   return { ...emptySnapshot, hosts: [host], upstreams: [upstream] };
+}
+
+/** As oneRoute, with an upstream that is asked for these options; its key tells them, as translation makes it. */
+export function withOptions(ports: readonly number[], options: UpstreamOptions): Snapshot {
+  const key = `shop/web/80/${JSON.stringify(options)}`;
+  const service = { namespace: "shop", name: "web", port: "80" };
+  const snapshot = oneRoute(ports, {}, { backend: { kind: "upstream", upstream: key, service } });
+  return { ...snapshot, upstreams: snapshot.upstreams.map((upstream) => ({ ...upstream, key, options })) };
 }
 
 /** Waits until `condition` holds; fails with `what` after `ms` milliseconds. */

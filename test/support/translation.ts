@@ -25,6 +25,8 @@ export const translateSettings: TranslateSettings = {
   proxyReadTimeout: 60_000,
   proxySendTimeout: 60_000,
   sslRedirect: false,
+  loadBalance: "round_robin",
+  serviceUpstream: false,
 };
 
 export interface TranslationOptions {

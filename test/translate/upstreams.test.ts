@@ -214,6 +214,47 @@ describe("the endpoints of a Service port", () => {
   });
 });
 
+describe("service-upstream", () => {
+  const annotations = { "nginx.ingress.kubernetes.io/service-upstream": "true" };
+  const through = (shape: { readonly headless?: boolean }, settings = {}, own = annotations) =>
+    translateObjects(
+      [
+        ingress("shop/web", { hosts: { "a.example": { "/": "web:http" } }, annotations: own }),
+        service("shop/web", { ports: ["http:80:8080"], ...shape }),
+        slice("shop/web", { ports: ["http:8080"], ready: ["10.0.0.1", "10.0.0.2"] }),
+      ],
+      { settings },
+    );
+
+  it("puts the cluster IP and the Service's own port in the place of its endpoints", () => {
+    const { snapshot, problems } = through({});
+    assert.deepEqual(
+      snapshot.upstreams.map(({ endpoints }) => endpoints),
+      [[{ address: "10.96.0.1", port: 80 }]],
+    );
+    assert.deepEqual(problems, []);
+  });
+
+  it("of a headless Service keeps its endpoints, and tells so", () => {
+    const translation = through({ headless: true });
+    assert.deepEqual(
+      translation.snapshot.upstreams.map(({ endpoints }) => endpoints.length),
+      [2],
+    );
+    assert.deepEqual(problemLines(translation), [
+      'Ingress shop/web: spec.rules[0].http.paths[0].backend.service.name: Service "shop/web" has no cluster IP for service-upstream to use, so requests go to its endpoints; give it one, or remove the annotation [NoClusterAddress]',
+    ]);
+  });
+
+  it("may be the default of all Ingresses, which one may overrule", () => {
+    const everywhere = { serviceUpstream: true };
+    const count = (own: Record<string, string>) =>
+      through({}, everywhere, own as typeof annotations).snapshot.upstreams[0]?.endpoints.length;
+    assert.equal(count({}), 1);
+    assert.equal(count({ "nginx.ingress.kubernetes.io/service-upstream": "false" }), 2);
+  });
+});
+
 describe("a backend that cannot be had answers 503 on its path alone", () => {
   const rows: readonly {
     readonly title: string;
