@@ -1,44 +1,56 @@
 /**
  * One request on its way to an upstream that speaks HTTP/2 (gRPC, or h2c by appProtocol), and its answer on the way back. It
- * is to HTTP/2 what forward.ts and relay.ts are to HTTP/1.1.
+ * is to HTTP/2 what forward.ts and relay.ts are to HTTP/1.1. Hot.
  */
-import { type ClientHttp2Stream, constants } from "node:http2";
-import { fieldMap, fieldsOf, linesOf } from "../wire/http2-fields.ts";
-import { parseResponseHead } from "../wire/response-head.ts";
+import type { FieldList } from "../wire/http2/head-reader.ts";
+import { errorCode } from "../wire/http2/protocol.ts";
+import type { Stream } from "../wire/http2/stream.ts";
+import { type Answer, readAnswer } from "../wire/http2-answer.ts";
+import { linesOf } from "../wire/http2-fields.ts";
 import { readTrailers } from "../wire/trailers.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
 import { hasNoBody, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
-import type { UpstreamSession } from "./http2-sessions.ts";
+import type { UpstreamSession, UpstreamStreamHandler } from "./http2-session.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { editResponse } from "./response-edit.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
 import type { EndpointPool } from "./upstreams.ts";
-import { Deadline } from "./wheel.ts";
+import type { Borrower, LentDeadline } from "./wheel.ts";
 
 /** Bytes of a request that wait in this process for the upstream's window. */
 const waitingAtMost = 65_536;
+/** Of them, how many may be left when the client is asked for more. */
+const moreBelow = 32_768;
 /** Bytes of all interim heads together: they are passed on at once, however slow the client. */
 const interimAtMost = 65_536;
 
-export class Http2Forward implements UpstreamHalf {
-  readonly keepsPart = true;
+export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrower {
+  keepsPart = false;
   readonly #plane: Plane;
   readonly #client: Client;
   readonly #exchange: RequestExchange;
   readonly #route: LiveRoute;
   readonly #attempts: Attempts;
-  readonly #deadline: Deadline;
+  /** null once the exchange is over. */
+  #deadline: LentDeadline | null;
   #pool: EndpointPool | null = null;
   #session: UpstreamSession | null = null;
   /** null before the first, between two tries, and once the exchange with the upstream is over. */
-  #stream: ClientHttp2Stream | null = null;
+  #stream: Stream | null = null;
+  /** How often the session had been written to when the stream was opened. */
+  #openedAt = 0;
+  /** On the wheel's clock. */
+  #sentAt = 0;
   #requestDone: boolean;
-  #sentTrailers = "";
+  /** The client was told to wait. */
+  #full = false;
+  /** The client is given what waits of the answer when it asks for more. */
+  #held = false;
+  #unflushed = false;
   #refused = false;
-  #receivedTrailers = "";
   #interim = 0;
 
   constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute, upstream: LiveUpstream) {
@@ -47,7 +59,7 @@ export class Http2Forward implements UpstreamHalf {
     this.#exchange = exchange;
     this.#route = route;
     this.#attempts = new Attempts(plane, client, exchange, route, upstream);
-    this.#deadline = new Deadline(() => this.#expired());
+    this.#deadline = plane.wheel.lend(this);
     this.#requestDone = hasNoBody(exchange.head);
   }
 
@@ -65,21 +77,21 @@ export class Http2Forward implements UpstreamHalf {
       return true;
     }
     this.#attempts.bodyStarted = true;
-    // It has answered and reset the stream, and the answer is still to be read: the body has nowhere to go.
-    if (stream.closed || stream.destroyed) return true;
     stream.write(part);
-    if (stream.writableLength < waitingAtMost) return true;
-    this.#plane.wheel.arm(this.#deadline, this.#route.timeouts.send);
+    const { waiting } = stream;
+    this.keepsPart = waiting > 0;
+    if (waiting < waitingAtMost) return true;
+    this.#full = true;
+    this.#arm(this.#route.timeouts.send);
     return false;
   }
 
   requestEnd(trailers: string): void {
     this.#requestDone = true;
-    this.#sentTrailers = trailers;
     const stream = this.#stream;
     if (stream === null) return;
-    stream.end();
-    this.#plane.wheel.arm(this.#deadline, this.#route.timeouts.read);
+    this.#arm(this.#route.timeouts.read);
+    stream.end(trailers);
   }
 
   clientFailed(kind: "client-gone" | "client-timeout" | "bad-request-body", detail: string): void {
@@ -88,9 +100,83 @@ export class Http2Forward implements UpstreamHalf {
 
   clientDrained(): void {
     const stream = this.#stream;
-    if (stream === null || !stream.isPaused()) return;
-    this.#plane.wheel.arm(this.#deadline, this.#route.timeouts.read);
+    if (stream === null || !this.#held) return;
+    this.#held = false;
+    this.#arm(this.#route.timeouts.read);
     stream.resume();
+  }
+
+  connected(): void {
+    if (this.#stream !== null && !this.#requestDone) this.#askForBody();
+  }
+
+  head(list: FieldList, ended: boolean): void {
+    const answer = readAnswer(list, this.#exchange.method, this.#plane.responseHead);
+    if (typeof answer === "string") {
+      this.#fail(failure("bad-response", "upstream", `${this.#pool?.address}: ${answer}`));
+    } else if (answer.status < 200) this.#tellInterim(answer);
+    else this.#begin(answer, ended);
+  }
+
+  data(part: Buffer): void {
+    const exchange = this.#exchange;
+    exchange.upstreamBytes += part.length;
+    exchange.responseBytes += part.length;
+    this.#client.write(part);
+    if (this.#unflushed) return;
+    this.#unflushed = true;
+    this.#session?.given(this);
+  }
+
+  paused(): void {
+    this.#unflushed = false;
+    const stream = this.#stream;
+    if (stream === null) return;
+    if (this.#client.flush()) {
+      this.#arm(this.#route.timeouts.read);
+      return;
+    }
+    this.#held = true;
+    stream.pause();
+    this.#deadline?.disarm();
+  }
+
+  ended(trailers: FieldList | null): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    const lines = trailers === null ? "" : trailerLines(trailers);
+    this.#finish();
+    this.#attempts.answered();
+    // The rest of the request has nowhere to go.
+    if (!stream.localEnded) stream.reset(errorCode.cancel);
+    this.#client.end(lines);
+  }
+
+  progressed(): void {
+    const stream = this.#stream;
+    if (stream === null) return;
+    this.#arm(this.#route.timeouts.read);
+    if (!this.#full || stream.waiting >= moreBelow) return;
+    this.#full = false;
+    if (!this.#requestDone) this.#client.resumeBody();
+  }
+
+  streamClosed(code: number): void {
+    const session = this.#session;
+    session?.streamClosed();
+    if (this.#stream === null || session === null) return;
+    this.#fail(this.#causeOfClose(session, code));
+  }
+
+  expired(): void {
+    const { wheel } = this.#plane;
+    const { timeouts } = this.#route;
+    const sending = (this.#stream?.waiting ?? 0) > 0;
+    // Nothing came at all while this one waited: whoever is next had better not rely on that connection.
+    const session = this.#session;
+    if (session !== null && session.receivedAt < this.#sentAt && wheel.now - this.#sentAt >= timeouts.read)
+      session.retire();
+    this.#fail(failure(sending ? "send-timeout" : "read-timeout", "upstream", this.#pool?.address ?? ""));
   }
 
   #tryNext(): void {
@@ -100,22 +186,21 @@ export class Http2Forward implements UpstreamHalf {
   }
 
   #send(pool: EndpointPool): void {
-    this.#pool = pool;
-    const session = pool.http2.take(this.#route.timeouts.connect);
-    this.#session = session;
-    let stream: ClientHttp2Stream;
-    try {
-      stream = session.request(this.#head(), this.#requestDone);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : "refused";
-      this.#fail({ kind: "reset", side: "upstream", retry: "unsent", detail: `${pool.address}: ${reason}` });
-      return;
+    let session = pool.http2.take(this.#route.timeouts.connect);
+    let stream = session.open(this);
+    // One that has nothing more to give has left its pool by saying so.
+    while (stream === null) {
+      session = pool.http2.take(this.#route.timeouts.connect);
+      stream = session.open(this);
     }
+    this.#pool = pool;
+    this.#session = session;
     this.#stream = stream;
-    this.#listen(stream);
-    if (this.#requestDone) this.#plane.wheel.arm(this.#deadline, this.#route.timeouts.read);
+    this.#openedAt = session.writes;
+    this.#sentAt = this.#plane.wheel.now;
+    this.#sendHead(stream, pool);
+    if (this.#requestDone) this.#arm(this.#route.timeouts.read);
     else if (session.established) this.#askForBody();
-    else stream.once("ready", () => this.#stream === stream && this.#askForBody());
   }
 
   #askForBody(): void {
@@ -123,164 +208,74 @@ export class Http2Forward implements UpstreamHalf {
     this.#client.resumeBody();
   }
 
-  #head(): string[] {
+  #sendHead(stream: Stream, pool: EndpointPool): void {
     const exchange = this.#exchange;
     const { head } = exchange;
-    const fields = [
-      ":method",
-      head.method,
-      ":scheme",
-      this.#pool?.tls === true ? "https" : "http",
-      ":authority",
-      head.authority,
-      ":path",
-      exchange.upstreamTarget,
-    ];
-    for (const field of fieldsOf(this.#plane.forwardedLines(exchange))) fields.push(field);
-    if (head.framing === "length") fields.push("content-length", String(head.contentLength));
+    const { encoder } = stream.session.sender;
+    encoder.begin();
+    encoder.field(":method", head.method);
+    encoder.field(":scheme", pool.tls ? "https" : "http");
+    encoder.field(":authority", head.authority);
+    encoder.field(":path", exchange.upstreamTarget);
+    encoder.fieldLines(this.#plane.forwardedLines(exchange));
+    if (head.framing === "length") encoder.field("content-length", String(head.contentLength));
     // The only value that HTTP/2 allows, and one that gRPC servers insist on (RFC 9113, 8.2.2).
-    if (head.value("te")?.toLowerCase().includes("trailers") === true) fields.push("te", "trailers");
-    return fields;
+    if (head.value("te")?.toLowerCase().includes("trailers") === true) encoder.field("te", "trailers");
+    stream.sendHead(encoder.finish(), this.#requestDone);
   }
 
-  #listen(stream: ClientHttp2Stream): void {
-    const mine = (work: () => void) => (): void => {
-      if (this.#stream === stream) work();
-    };
-    stream.on("response", (_headers, flags, raw: string[]) =>
-      mine(() => this.#begin(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0))(),
-    );
-    stream.on("headers", (headers, _flags, raw: string[]) =>
-      mine(() => this.#tellInterim(Number(headers[":status"]), raw))(),
-    );
-    stream.on("data", (chunk: Buffer) => mine(() => this.#data(stream, chunk))());
-    stream.on("trailers", (_headers, _flags, raw: string[]) => {
-      this.#receivedTrailers = readTrailers(`${linesOf(raw)}\r\n`).lines;
-    });
-    stream.on(
-      "end",
-      mine(() => this.#end(stream)),
-    );
-    stream.on(
-      "drain",
-      mine(() => this.#drained()),
-    );
-    stream.on("wantTrailers", () => stream.sendTrailers(fieldMap(this.#sentTrailers)));
-    stream.on("error", ignore);
-    stream.on(
-      "close",
-      mine(() => this.#closed(stream)),
-    );
+  #tellInterim(answer: Answer): void {
+    this.#interim += answer.lines.length + 32;
+    if (this.#interim > interimAtMost) {
+      this.#fail(failure("bad-response", "upstream", `${this.#pool?.address}: too many interim responses`));
+    } else this.#client.interim(answer.status, answer.lines);
   }
 
-  #tellInterim(status: number, raw: readonly string[]): void {
-    if (this.#attempts.begun || !(status > 100 && status < 200)) return;
-    const lines = linesOf(raw);
-    this.#interim += lines.length + 32;
-    const head = this.#plane.responseHead;
-    const error =
-      this.#interim > interimAtMost
-        ? "too many interim responses"
-        : parseResponseHead(`HTTP/1.1 ${status} \r\n${lines}\r\n`, this.#exchange.method, head);
-    if (error === null) this.#client.interim(status, head.forwarded);
-    else this.#fail(failure("bad-response", "upstream", `${this.#pool?.address}: ${error}`));
-  }
-
-  #begin(raw: readonly string[], ended: boolean): void {
+  #begin(answer: Answer, ended: boolean): void {
     const exchange = this.#exchange;
-    const head = this.#plane.responseHead;
-    const status = Number(raw[raw.indexOf(":status") + 1]);
-    // One parser judges the fields of every upstream, whatever protocol it speaks.
-    const error = parseResponseHead(`HTTP/1.1 ${status} \r\n${linesOf(raw)}\r\n`, exchange.method, head);
-    if (error !== null) {
-      this.#fail(failure("bad-response", "upstream", `${this.#pool?.address}: ${error}`));
-      return;
-    }
+    const { status, length } = answer;
+    if (answer.exact && this.#stream?.expect(length) !== true) return;
     this.#attempts.begun = true;
     exchange.status = status;
     exchange.upstreamStatus = status;
     exchange.watched?.answers(status);
-    let lines = head.forwarded;
-    if (!head.hasDate) lines += this.#plane.dateLine();
-    if (!head.hasServer) lines += this.#plane.serverLine;
+    let { lines } = answer;
+    if (!answer.hasDate) lines += this.#plane.dateLine();
+    if (!answer.hasServer) lines += this.#plane.serverLine;
     const { response } = this.#route.hooks;
     if (response.length > 0) lines = editResponse(lines, response, exchange);
-    const bodiless = ended || head.framing === "none";
-    const length = head.framing === "length" ? head.contentLength : head.announcedLength;
-    this.#client.respond(status, head.reason, lines, status === 204 ? -1 : length, bodiless);
-    this.#alive();
+    this.#client.respond(status, answer.reason, lines, status === 204 ? -1 : length, ended || answer.bodiless);
+    if (ended) this.ended(null);
+    else this.#arm(this.#route.timeouts.read);
   }
 
-  #data(stream: ClientHttp2Stream, chunk: Buffer): void {
-    const exchange = this.#exchange;
-    exchange.upstreamBytes += chunk.length;
-    exchange.responseBytes += chunk.length;
-    this.#client.write(chunk);
-    if (this.#client.flush()) {
-      this.#alive();
-      return;
-    }
-    stream.pause();
-    this.#deadline.disarm();
+  #arm(ms: number): void {
+    if (this.#deadline !== null) this.#plane.wheel.arm(this.#deadline, ms);
   }
 
-  #end(stream: ClientHttp2Stream): void {
-    // A stream that is reset ends too; what it was then is for its close to say.
-    if (!this.#attempts.begun || (stream.rstCode !== undefined && stream.rstCode !== constants.NGHTTP2_NO_ERROR))
-      return;
-    this.#stream = null;
-    this.#deadline.disarm();
-    this.#attempts.answered();
-    if (!this.#requestDone) stream.close(constants.NGHTTP2_CANCEL);
-    this.#client.end(this.#receivedTrailers);
-  }
-
-  #drained(): void {
-    this.#alive();
-    if (!this.#requestDone) this.#client.resumeBody();
-  }
-
-  #alive(): void {
-    this.#plane.wheel.arm(this.#deadline, this.#route.timeouts.read);
-  }
-
-  #expired(): void {
-    const sending = (this.#stream?.writableLength ?? 0) > 0;
-    this.#fail(failure(sending ? "send-timeout" : "read-timeout", "upstream", this.#pool?.address ?? ""));
-  }
-
-  #closed(stream: ClientHttp2Stream): void {
-    const session = this.#session;
+  /** What failed when a stream was closed that had not ended. */
+  #causeOfClose(session: UpstreamSession, code: number): ProxyFailure {
     const address = this.#pool?.address ?? "";
-    if (session?.timedOut === true) {
-      this.#fail({
-        kind: "connect-timeout",
-        side: "upstream",
-        retry: "unsent",
-        detail: `${address}: no connection in time`,
-      });
-    } else if (session?.established === false) {
-      this.#fail({ kind: "connect-refused", side: "upstream", retry: "unsent", detail: `${address}: no connection` });
-    } else if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) {
-      // RFC 9113, 8.7: the endpoint says that it has not begun to work on it.
-      this.#fail({ kind: "refused-stream", side: "upstream", retry: "unsent", detail: address });
-    } else {
-      this.#fail({
-        kind: "reset",
-        side: "upstream",
-        retry: "idempotent",
-        detail: `${address}: reset (${stream.rstCode})`,
-      });
-    }
+    const cause = (kind: ProxyFailure["kind"], retry: ProxyFailure["retry"], detail: string): ProxyFailure => ({
+      kind,
+      side: "upstream",
+      retry,
+      detail: detail === "" ? address : `${address}: ${detail}`,
+    });
+    if (session.timedOut) return cause("connect-timeout", "unsent", "no connection in time");
+    if (!session.established) return cause("connect-refused", "unsent", "no connection");
+    // RFC 9113, 8.7: the endpoint says that it has not begun to work on it.
+    if (code === errorCode.refusedStream && !session.lost) return cause("refused-stream", "unsent", "");
+    if (!session.lost) return cause("reset", "idempotent", `reset (${code})`);
+    const unsent = session.writes === this.#openedAt;
+    return cause("reset", unsent ? "unsent" : "idempotent", "the connection was lost");
   }
 
   #fail(cause: ProxyFailure): void {
     const stream = this.#stream;
     this.#stream = null;
-    this.#deadline.disarm();
-    if (stream !== null && !stream.closed) stream.close(constants.NGHTTP2_CANCEL);
-    // Complete for the protocol, but not read to its end: it would keep its place in the connection for ever.
-    else stream?.destroy();
+    this.#deadline?.disarm();
+    stream?.reset(errorCode.cancel);
     // An endpoint that is full on this connection says nothing against another connection, once.
     const same = cause.kind === "refused-stream" && !this.#refused ? this.#pool : null;
     this.#refused = same !== null;
@@ -291,10 +286,22 @@ export class Http2Forward implements UpstreamHalf {
       else this.#send(same);
       return;
     }
+    this.#finish();
     this.#attempts.giveUp(cause);
+  }
+
+  #finish(): void {
+    this.#stream = null;
+    const deadline = this.#deadline;
+    this.#deadline = null;
+    if (deadline !== null) this.#plane.wheel.giveBack(deadline);
   }
 }
 
-function ignore(): void {
-  // The close that follows tells all that there is to know.
+/** Kept with the list, for most answers of a service end alike. */
+function trailerLines(list: FieldList): string {
+  if (typeof list.made === "string") return list.made;
+  const { lines } = readTrailers(`${linesOf(list.fields)}\r\n`);
+  if (list.repeated) list.made = lines;
+  return lines;
 }

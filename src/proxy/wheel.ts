@@ -23,6 +23,24 @@ export class Deadline {
   }
 }
 
+/** Whoever borrows a deadline. */
+export interface Borrower {
+  expired(): void;
+}
+
+/**
+ * A deadline that is lent to one borrower after another. A disarmed one stays in its slot until that comes round, a minute
+ * perhaps: whoever lives for a millisecond must not leave one there, and himself with it.
+ */
+export class LentDeadline extends Deadline {
+  /** The wheel's own. */
+  borrower: Borrower | null = null;
+
+  constructor() {
+    super(() => this.borrower?.expired());
+  }
+}
+
 export class TimingWheel {
   /** Milliseconds of the wheel's clock at its last turn. */
   now: number;
@@ -30,6 +48,7 @@ export class TimingWheel {
   readonly tick: number;
   readonly #clock: () => number;
   readonly #slots: Set<Deadline>[] = [];
+  readonly #returned: LentDeadline[] = [];
   #turn: number;
 
   /** `clock` gives monotonic milliseconds; the owner calls turn() every `tick` milliseconds. */
@@ -50,6 +69,20 @@ export class TimingWheel {
       this.#slots[deadline.turn % slotCount]?.delete(deadline);
       this.#place(deadline);
     }
+  }
+
+  /** A deadline, disarmed, to be given back by giveBack(). Hot. */
+  lend(borrower: Borrower): LentDeadline {
+    const deadline = this.#returned.pop() ?? new LentDeadline();
+    deadline.borrower = borrower;
+    return deadline;
+  }
+
+  /** The borrower has no further use for it. Hot. */
+  giveBack(deadline: LentDeadline): void {
+    deadline.disarm();
+    deadline.borrower = null;
+    this.#returned.push(deadline);
   }
 
   /** Moves the clock on and calls `expire` of every deadline that has passed. */

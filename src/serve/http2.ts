@@ -5,20 +5,21 @@
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { Peer } from "../proxy/exchange.ts";
+import { type TurnWriter, writeThisTurn } from "../proxy/turn.ts";
 import { Deadline } from "../proxy/wheel.ts";
 import { isFull } from "../proxy/write.ts";
 import { HpackDecoder } from "../wire/hpack/decoder.ts";
 import { HpackEncoder } from "../wire/hpack/encoder.ts";
 import type { FieldList } from "../wire/http2/head-reader.ts";
+import type { SessionOptions } from "../wire/http2/options.ts";
 import { BlockPool } from "../wire/http2/output.ts";
 import { setting } from "../wire/http2/protocol.ts";
-import { Session, type SessionOptions, type SessionOwner } from "../wire/http2/session.ts";
+import { Session, type SessionOwner } from "../wire/http2/session.ts";
 import type { Stream } from "../wire/http2/stream.ts";
 import { writeHttp1Head } from "../wire/http2-head.ts";
 import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
 import type { ClientConnection, ConnectionHost } from "./connection-host.ts";
 import { Http2Exchange } from "./http2-stream.ts";
-import { type TurnWriter, writeThisTurn } from "./turn.ts";
 
 const streamsAtMost = 100;
 const streamWindow = 65_536;

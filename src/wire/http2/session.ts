@@ -6,6 +6,7 @@
 import { Budget } from "./budget.ts";
 import { type FrameReader as Frame, FrameReader } from "./frame-reader.ts";
 import type { FieldDecoder, FieldList } from "./head-reader.ts";
+import type { SessionOptions } from "./options.ts";
 import type { BlockPool } from "./output.ts";
 import { defaultWindow, errorCode, flag, frameType, largest, preface } from "./protocol.ts";
 import { dependsOnItself, Receiver } from "./receiver.ts";
@@ -26,28 +27,6 @@ export interface SessionOwner {
   goingAway(): void;
   /** The connection is of no use any more, as the peer is being told: write what waits, then close it. */
   failed(code: number): void;
-}
-
-/** So many at once, and so many a second again. */
-type Allowance = readonly [atOnce: number, perSecond: number];
-
-export interface SessionOptions {
-  readonly role: "server" | "client";
-  /** What the peer is told, numbers of `setting` and values; what follows has to agree with it. */
-  readonly settings: readonly (readonly [id: number, value: number])[];
-  /** Streams that the peer may have open. */
-  readonly streamsAtMost: number;
-  /** Bytes. */
-  readonly streamWindow: number;
-  readonly connectionWindow: number;
-  /** Of a head: bytes as RFC 9113, 6.5.2 counts them, and fields. */
-  readonly limits: { readonly listSize: number; readonly fields: number };
-  /** Streams that the peer may reset (CVE-2023-44487). */
-  readonly resets: Allowance;
-  /** Mistakes on streams, which cost the peer nothing but a reset by this side (CVE-2025-8671). */
-  readonly mistakes: Allowance;
-  /** Frames that bring nobody forward (CVE-2019-9511 to -9518, CVE-2024-27316). */
-  readonly idleFrames: Allowance;
 }
 
 /** Bytes of our encoder's table, where the peer allows as many. */
@@ -150,21 +129,20 @@ export class Session {
    */
   goAway(soon: boolean): void {
     if (this.#over) return;
-    const { streams } = this;
-    if (!soon) streams.lastTaken = Math.max(0, streams.last);
-    this.sender.goAway(soon ? largest : streams.lastTaken, errorCode.noError);
+    if (!soon) this.streams.lastTaken = this.#lastOfPeer;
+    this.sender.goAway(soon ? largest : this.#lastOfPeer, errorCode.noError);
   }
 
   /** Ends all streams: the connection is gone. */
   abandon(): void {
     this.#over = true;
-    for (const stream of [...this.streams.open.values()]) this.close(stream, errorCode.cancel);
+    for (const stream of [...this.streams.open.values()]) this.#part(stream, errorCode.cancel);
   }
 
   /** An error of the connection: says good-bye, ends all streams, tells the owner (5.4.1). */
   fail(code: number): void {
     if (this.#over) return;
-    this.sender.goAway(this.options.role === "server" ? Math.max(0, this.streams.last) : 0, code);
+    this.sender.goAway(this.#lastOfPeer, code);
     this.abandon();
     this.owner.failed(code);
   }
@@ -209,6 +187,21 @@ export class Session {
   /** A frame brings nobody forward, or is as much work as so many of them: the code of an error if there were too many. */
   spendIdle(count: number): number | null {
     return this.#idle.spend(count, this.#now) ? null : errorCode.enhanceYourCalm;
+  }
+
+  get #isServer(): boolean {
+    return this.options.role === "server";
+  }
+
+  /** Servers open no streams. */
+  get #lastOfPeer(): number {
+    return this.#isServer ? Math.max(0, this.streams.last) : 0;
+  }
+
+  /** A stream can go no further, which is no reason to lose an answer that is there. */
+  #part(stream: Stream, code: number): void {
+    if (this.#isServer || !stream.outlive()) this.close(stream, code);
+    else this.streams.close(stream.id, false);
   }
 
   /** The rest of the chunk, behind the preface. */
@@ -282,7 +275,10 @@ export class Session {
     const stream = this.streams.open.get(streamId);
     if (stream === undefined) return this.spendIdle(1);
     stream.remoteEnded = true;
-    this.close(stream, bytes.readUInt32BE(from));
+    const code = bytes.readUInt32BE(from);
+    // 8.1: a server that has said all may ask for the rest of the request not to be sent.
+    if (code === errorCode.noError) this.#part(stream, code);
+    else this.close(stream, code);
     return this.#resets.spend(1, this.#now) ? null : errorCode.enhanceYourCalm;
   }
 
@@ -294,7 +290,7 @@ export class Session {
     }
     const { peer, sender } = this;
     const before = peer.initialWindowSize;
-    const error = readSettings(peer, bytes, from, to, this.options.role === "client");
+    const error = readSettings(peer, bytes, from, to, !this.#isServer);
     if (error !== null) return error;
     this.#settled = true;
     sender.encoder.setMaxTableSize(Math.min(peer.headerTableSize, tableAtMost));
@@ -324,7 +320,7 @@ export class Session {
     if (length < 8) return errorCode.frameSizeError;
     const last = bytes.readUInt32BE(from) & largest;
     this.owner.goingAway();
-    if (this.options.role === "server") return null;
+    if (this.#isServer) return null;
     for (const stream of [...this.streams.open.values()]) {
       if (stream.id > last) this.close(stream, errorCode.refusedStream);
     }

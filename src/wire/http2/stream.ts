@@ -60,6 +60,8 @@ export class Stream {
   /** What came while nobody wanted it: no more than the window. */
   #held: ByteQueue | null = null;
   #heldEnd: { readonly trailers: FieldList | null } | null = null;
+  /** It is over, and what is held is still to be given: see outlive(). */
+  #outlives = false;
 
   constructor(session: Session, id: number, receiveWindow: number, sendWindow: number) {
     this.session = session;
@@ -94,6 +96,7 @@ export class Stream {
   /** Ends the stream at once; what waits is dropped. */
   reset(code: number): void {
     if (!this.over) this.session.reset(this, code);
+    else if (this.#outlives) this.finish(code);
   }
 
   /** Keeps what comes from now on, up to the window, until resume(). */
@@ -112,9 +115,10 @@ export class Stream {
     held?.shift(held.length, (part, from, to) => this.#give(part.subarray(from, to)));
     this.#giving = false;
     const end = this.#heldEnd;
-    if (end === null || this.#paused || this.over) return;
+    if (end === null || this.#paused || this.#isDead) return;
     this.#heldEnd = null;
     this.#end(end.trailers);
+    if (this.#outlives) this.finish(-1);
   }
 
   /**
@@ -160,9 +164,23 @@ export class Stream {
     else if (this.#discards) this.reset(errorCode.noError);
   }
 
+  /**
+   * The connection's own: nothing more goes either way, but an answer that has come whole and waits to be taken is not lost
+   * (RFC 9113, 8.1). False: there is none.
+   */
+  outlive(): boolean {
+    if (this.#heldEnd === null) return false;
+    this.over = true;
+    this.localEnded = true;
+    this.#outlives = true;
+    this.queue.clear();
+    return true;
+  }
+
   /** The connection's own: the stream is over. */
   finish(code: number): void {
     this.over = true;
+    this.#outlives = false;
     this.queue.clear();
     const held = this.#held;
     this.#held = null;
@@ -172,9 +190,13 @@ export class Stream {
     this.handler = nobody;
   }
 
+  get #isDead(): boolean {
+    return this.over && !this.#outlives;
+  }
+
   #give(part: Buffer): void {
     // A part before this one may have had it paused again, or ended.
-    if (this.over || this.#discards) this.session.consumed(this, part.length);
+    if (this.#isDead || this.#discards) this.session.consumed(this, part.length);
     else if (this.#paused) {
       this.#held ??= new ByteQueue();
       this.#held.push(part);
