@@ -6,6 +6,7 @@
 import { type ClusterSettings, clusterTable } from "./settings/cluster.ts";
 import { className, controllerName, namespacedName, servicePort } from "./settings/names.ts";
 import { commandNames, type Setting } from "./settings/setting.ts";
+import { type TlsSettings, tlsTable } from "./settings/tls.ts";
 import {
   address,
   choice,
@@ -20,7 +21,7 @@ import {
   toggle,
 } from "./settings/value.ts";
 
-export interface Settings extends ClusterSettings {
+export interface Settings extends ClusterSettings, TlsSettings {
   /** Empty: a cluster is read. Files and directories; "-" is standard input. */
   readonly manifests: readonly string[];
   /** `namespace/name` of the ConfigMap whose keys overrule flags and environment; null: none. */
@@ -282,6 +283,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     summary: "Time that an idle connection of a client stays open.",
     commands: all,
   },
+  ...tlsTable,
   shutdownGracePeriod: {
     flag: "shutdown-grace-period",
     configMap: "worker-shutdown-timeout",

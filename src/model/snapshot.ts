@@ -11,7 +11,7 @@ export interface Snapshot {
   readonly hosts: readonly Host[];
   /** Ascending by key. */
   readonly upstreams: readonly Upstream[];
-  /** Which certificate a server name gets; ascending by host. Wildcards are `*.example.com`. */
+  /** How server names are spoken to; ascending by host. Wildcards are `*.example.com`, "" is every other name. */
   readonly tls: readonly TlsHost[];
   /** Ascending by fingerprint. Private keys are kept apart, by the same fingerprint. */
   readonly certificates: readonly Certificate[];
@@ -102,10 +102,23 @@ export interface Endpoint {
 
 export interface TlsHost {
   readonly host: string;
-  /** Fingerprint; null: the default certificate (the Secret is missing, malformed, mismatched or expired, or none is named). */
-  readonly certificate: string | null;
-  /** The Secret named, as namespace/name; null when the Ingress names none. */
-  readonly secret: string | null;
+  /**
+   * Fingerprints, one a key type, ascending by that. Empty: the default certificate (the Secret is missing, malformed,
+   * mismatched or expired, or none is named).
+   */
+  readonly certificates: readonly string[];
+  /** The Secrets named, as namespace/name, those of the oldest Ingress first. */
+  readonly secrets: readonly string[];
+  /** Absent: the handshake is that of all other hosts but for the certificates. */
+  readonly handshake?: Handshake;
+}
+
+/** What the handshake of one host has otherwise; what is absent is as for all hosts. */
+export interface Handshake {
+  /** OpenSSL's list. */
+  readonly ciphers?: string;
+  /** Whose order of ciphers counts. */
+  readonly preferServerCiphers?: boolean;
 }
 
 export interface Certificate {

@@ -25,8 +25,10 @@ export interface ServerBlock {
   readonly comments: readonly string[];
   /** null: the server for every name that no other server has. */
   readonly name: string | null;
-  /** Path of the certificate without extension, relative to nginx.conf; null: the default certificate. */
-  readonly certificate: string | null;
+  /** Paths of the certificates without extension, relative to nginx.conf; empty: the default certificate. */
+  readonly certificates: readonly string[];
+  /** Behind the certificates. */
+  readonly directives: readonly Directive[];
   readonly locations: readonly LocationBlock[];
 }
 

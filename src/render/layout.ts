@@ -12,6 +12,7 @@ import { ours } from "./names.ts";
 import type { RenderSettings } from "./nginx.ts";
 import { commonPage, pageDirectives, pageStatuses } from "./pages.ts";
 import { type Piece, quote } from "./quote.ts";
+import { tlsDirectives } from "./tls.ts";
 
 /** Template texts by file name: the files of templates/. */
 export type Templates = Readonly<Record<string, string>>;
@@ -65,6 +66,8 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     pages: pageStatuses.map((status) => ({ status: plain(String(status)), page: { plain: ours(errorPage(status)) } })),
     page: { path: plain(commonPage), directives: pageDirectives.map((directive) => viewDirective(directive, 3)) },
     certificate: certificate === null ? null : viewCertificate(certificate),
+    tls: tlsDirectives(settings).map((directive) => viewDirective(directive, 1)),
+    http2: settings.useHttp2,
     hashSize: plain(String(hashSize(servers.length))),
     speaksGrpc,
     maps: maps.map(viewMap),
@@ -108,11 +111,12 @@ function viewUpstream({ name, comments, directives, endpoints }: UpstreamBlock) 
   };
 }
 
-function viewServer({ name, comments, certificate, locations }: ServerBlock) {
+function viewServer({ name, comments, certificates, directives, locations }: ServerBlock) {
   return {
     name: name === null ? null : plain(name),
     comments: comments.map(comment),
-    certificate: certificate === null ? null : viewCertificate(certificate),
+    certificates: certificates.map(viewCertificate),
+    directives: directives.map((directive) => viewDirective(directive, 2)),
     locations: locations.map(viewLocation),
   };
 }

@@ -12,9 +12,10 @@ import { certificateFile, endpointAddress, upstreamName } from "./names.ts";
 import { isUsable } from "./routes.ts";
 import { type Only, selectPart } from "./select.ts";
 import { writeServers } from "./servers.ts";
+import type { TlsRenderSettings } from "./tls.ts";
 
 /** The settings that nginx.conf depends on, by their names in Settings. */
-export interface RenderSettings {
+export interface RenderSettings extends TlsRenderSettings {
   readonly bindAddress: string;
   readonly httpPort: number;
   readonly httpsPort: number;

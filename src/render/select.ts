@@ -22,7 +22,7 @@ export function selectPart(snapshot: Snapshot, only: Only): Snapshot {
     names.add(host.name, host);
   }
   const tls = snapshot.tls.filter(({ host }) => names.find(host) !== null || coversOne(host, hosts));
-  const fingerprints = new Set([...tls.map(({ certificate }) => certificate), snapshot.defaultCertificate]);
+  const fingerprints = new Set([...tls.flatMap(({ certificates }) => certificates), snapshot.defaultCertificate]);
   return {
     ...snapshot,
     hosts,

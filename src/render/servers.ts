@@ -10,6 +10,7 @@ import type { Note, ServerBlock } from "./configuration.ts";
 import { writeLocations } from "./locations.ts";
 import { serverName } from "./names.ts";
 import type { RouteContext } from "./routes.ts";
+import { handshakeDirectives } from "./tls.ts";
 
 export interface Servers {
   readonly servers: readonly ServerBlock[];
@@ -43,11 +44,12 @@ export function writeServers(
     }
     const host = hosts.find(name);
     const { locations, maps: used, missing, inexact } = writeLocations(host, snapshot.defaultBackend, context);
-    const fingerprint = certificates.find(name)?.certificate ?? null;
+    const tls = certificates.find(name);
     servers.push({
       name: written,
       comments: missing.map(({ ingress, place, reason }) => `Ingress ${ingress}, ${place}: ${reason}`),
-      certificate: fingerprint === null ? null : fileOf(fingerprint),
+      certificates: (tls?.certificates ?? []).flatMap((fingerprint) => fileOf(fingerprint) ?? []),
+      directives: handshakeDirectives(tls?.handshake ?? {}),
       locations,
     });
     for (const map of used) {

@@ -3,7 +3,7 @@
  * mistaken for one that somebody issued.
  */
 import forge from "node-forge";
-import type { KeyPair } from "./tls.ts";
+import type { KeyPair } from "./tls/key-pair.ts";
 
 const validDays = 365;
 

@@ -2,9 +2,8 @@
  * A worker's listening sockets and what it has accepted: plain and TLS, each connection an Http1Connection. Closing goes in
  * steps, so that nothing under way is lost: last responses, then listeners, then tunnels, then force.
  */
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { createServer as createTlsServer, type SecureContext, type TLSSocket } from "node:tls";
 import type { Peer } from "../proxy/exchange.ts";
 import { clientHeaders } from "../wire/forwarded.ts";
 import { adopt } from "./adopt.ts";
@@ -12,18 +11,21 @@ import type { ClientConnection, ClientLimits, ClientSource, ConnectionHost } fro
 import { Http1Connection } from "./http1.ts";
 import { Http2Connection } from "./http2.ts";
 import type { ListenOn } from "./messages.ts";
-import type { Certificates } from "./tls.ts";
+import { awaitFirstMessage } from "./tls/first-message.ts";
+import { TlsHosts, type TlsHostsParts } from "./tls/hosts.ts";
 import type { WorkerPlane } from "./worker-plane.ts";
 
 /** How long idle connections may still bring a request after drain() and new ones are accepted, in milliseconds. */
 const settleFor = 5_000;
-const handshakeTimeout = 10_000;
+/** For the first message of a TLS client, in milliseconds; the rest of the handshake has as long again. */
+const firstMessageTimeout = 10_000;
 const backlog = 4096;
 
 export class Listeners implements ConnectionHost {
   readonly plane: WorkerPlane;
   limits: ClientLimits;
   draining = false;
+  readonly tls: TlsHosts;
   readonly #report: (error: Error) => void;
   readonly #plain: Server;
   readonly #secure: Server;
@@ -35,8 +37,7 @@ export class Listeners implements ConnectionHost {
   constructor(
     plane: WorkerPlane,
     limits: ClientLimits,
-    certificates: Certificates,
-    ticketKeys: Uint8Array,
+    tls: Omit<TlsHostsParts, "listener">,
     report: (error: Error) => void,
   ) {
     this.plane = plane;
@@ -55,24 +56,16 @@ export class Listeners implements ConnectionHost {
       this.#accept(source, false, false);
       source.socket.resume();
     });
-    this.#secure = createTlsServer(
-      {
-        ...options,
-        handshakeTimeout,
-        minVersion: "TLSv1.2",
-        ALPNProtocols: ["h2", "http/1.1"],
-        ticketKeys: Buffer.from(ticketKeys),
-        SNICallback: (name, callback) => answerServerName(certificates, name, callback),
-        ...certificates.fallback,
+    this.#secure = createServer(options, (socket) => this.#awaitHandshake(socket));
+    this.tls = new TlsHosts({
+      ...tls,
+      listener: {
+        done: (socket) => {
+          plane.counters.handshakeDone();
+          this.#accept({ socket }, true, socket.alpnProtocol === "h2");
+        },
+        failed: () => plane.counters.handshakeFailed(),
       },
-      (socket) => {
-        plane.counters.handshakeDone();
-        this.#accept({ socket }, true, socket.alpnProtocol === "h2");
-      },
-    );
-    this.#secure.on("tlsClientError", (_error: Error, socket: TLSSocket) => {
-      plane.counters.handshakeFailed();
-      socket.destroy();
     });
   }
 
@@ -128,6 +121,15 @@ export class Listeners implements ConnectionHost {
     this.plane.counters.refused(status);
   }
 
+  #awaitHandshake(socket: Socket): void {
+    awaitFirstMessage(socket, {
+      wheel: this.plane.wheel,
+      timeout: firstMessageTimeout,
+      received: (serverName) => this.tls.find(serverName).take(socket),
+      gone: () => this.plane.counters.handshakeFailed(),
+    });
+  }
+
   #accept(source: ClientSource, secure: boolean, http2: boolean): void {
     const { socket } = source;
     const address = socket.remoteAddress;
@@ -175,22 +177,6 @@ export class Listeners implements ConnectionHost {
   #noticeEmpty(): void {
     if (this.#connections.size === 0 && this.#tunnels.size === 0) this.#emptied?.();
   }
-}
-
-function answerServerName(
-  certificates: Certificates,
-  name: string,
-  callback: (error: Error | null, context?: SecureContext) => void,
-): void {
-  let context: SecureContext;
-  try {
-    context = certificates.contextFor(name);
-  } catch (error) {
-    // A throw in here would end the whole worker (CVE-2026-21637).
-    callback(error instanceof Error ? error : new Error("no certificate"));
-    return;
-  }
-  callback(null, context);
 }
 
 function listenOn(server: Server, options: object): Promise<number> {

@@ -5,12 +5,13 @@
 
 import type { LogFields } from "../log.ts";
 import type { SnapshotPatch } from "../model/patch.ts";
+import type { TlsSettings } from "../settings/tls.ts";
 import type { LoadUpdate } from "./loads.ts";
 import type { SeriesUpdate } from "./series.ts";
-import type { KeyPair } from "./tls.ts";
+import type { KeyPair } from "./tls/key-pair.ts";
 
 /** The settings that a worker reads; the same names as in Settings. All of them may change while it runs. */
-export interface WorkerSettings {
+export interface WorkerSettings extends TlsSettings {
   readonly trustedProxies: readonly string[];
   readonly accessLogFormat: "json" | "nginx" | "off";
   /** Milliseconds. */
@@ -28,6 +29,8 @@ export interface WorkerSettings {
 export function workerSettings(settings: WorkerSettings): WorkerSettings {
   const { trustedProxies, accessLogFormat, clientHeaderTimeout, keepAliveTimeout } = settings;
   const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout, proxyBodySize } = settings;
+  const { sslProtocols, sslCiphers, sslEcdhCurve, sslSessionTickets, sslSessionTicketKey, sslSessionTimeout } =
+    settings;
   return {
     trustedProxies,
     accessLogFormat,
@@ -37,6 +40,14 @@ export function workerSettings(settings: WorkerSettings): WorkerSettings {
     proxyReadTimeout,
     proxySendTimeout,
     proxyBodySize,
+    sslProtocols,
+    sslCiphers,
+    sslEcdhCurve,
+    sslSessionTickets,
+    sslSessionTicketKey,
+    sslSessionTimeout,
+    sslBufferSize: settings.sslBufferSize,
+    useHttp2: settings.useHttp2,
   };
 }
 

@@ -236,13 +236,15 @@ export const metrics: readonly Metric[] = [
     labels: ["host", "secret"],
     help: "When the certificate served for a host expires, in seconds since the epoch.",
     samples: ({ gauges: { snapshot } }) => {
-      const notAfter = new Map(
-        snapshot.certificates.map((certificate) => [certificate.fingerprint, certificate.notAfter]),
+      const known = new Map(snapshot.certificates.map((certificate) => [certificate.fingerprint, certificate]));
+      return snapshot.tls.flatMap(({ host, certificates, secrets }) =>
+        certificates.flatMap((fingerprint) => {
+          const certificate = known.get(fingerprint);
+          if (certificate === undefined) return [];
+          const secret = secrets.find((each) => certificate.secrets.includes(each)) ?? "";
+          return [{ labels: { host, secret }, value: certificate.notAfter / 1000 }];
+        }),
       );
-      return snapshot.tls.flatMap(({ host, certificate, secret }) => {
-        const expiry = certificate === null ? undefined : notAfter.get(certificate);
-        return expiry === undefined ? [] : [{ labels: { host, secret: secret ?? "" }, value: expiry / 1000 }];
-      });
     },
   },
   ...clusterMetrics,

@@ -14,7 +14,6 @@ import { monitorLoop } from "./loop-monitor.ts";
 import type { FromWorker, ListenOn, ToWorker, WorkerSettings, WorkerStart } from "./messages.ts";
 import { SeriesTable } from "./series.ts";
 import { WorkerCounters } from "./shared.ts";
-import { Certificates } from "./tls.ts";
 import { WorkerPlane } from "./worker-plane.ts";
 
 /** Failed requests told in the log a second; a dead upstream under load would otherwise drown everything else. */
@@ -34,11 +33,16 @@ function run(start: WorkerStart): void {
   const accessLog = new AccessLog(settings.accessLogFormat, batch);
   const loads = new LoadTable(start.index, start.workers);
   const plane = new WorkerPlane({ settings, counters, series, loads, accessLog, reportFailure: failureReporter() });
-  const certificates = new Certificates(start.selfSigned, (fingerprint, reason) => {
-    const message = "a certificate cannot be used; its hosts are served with the default one";
-    send({ kind: "log", level: "error", message, fields: { fingerprint, reason } });
-  });
-  const listeners = new Listeners(plane, limitsOf(settings), certificates, start.ticketKeys, ({ message }) => {
+  const tls = {
+    settings,
+    selfSigned: start.selfSigned,
+    ticketKeys: start.ticketKeys,
+    report: (fingerprints: readonly string[], reason: string) => {
+      const message = "a certificate cannot be used; its hosts are served with the default one";
+      send({ kind: "log", level: "error", message, fields: { fingerprint: fingerprints.join(", "), reason } });
+    },
+  };
+  const listeners = new Listeners(plane, limitsOf(settings), tls, ({ message }) => {
     send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason: message } });
   });
   monitorLoop(counters);
@@ -49,7 +53,7 @@ function run(start: WorkerStart): void {
         if (message.series !== null) series.apply(message.series);
         if (message.loads !== null) loads.apply(message.loads);
         // Certificates first: a host must never be served without the certificate that came with it.
-        certificates.apply(message.patch, new Map(message.keys));
+        listeners.tls.apply(message.patch, new Map(message.keys));
         plane.apply(message.patch);
         send({ kind: "applied", revision: message.revision });
         return;
@@ -59,6 +63,7 @@ function run(start: WorkerStart): void {
         accessLog.format = settings.accessLogFormat;
         plane.configure(settings);
         listeners.configure(limitsOf(settings));
+        listeners.tls.configure(settings);
         send({ kind: "applied", revision: message.revision });
         return;
       }

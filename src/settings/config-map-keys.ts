@@ -107,30 +107,28 @@ const groups: readonly Group[] = [
     },
   ],
   [
-    "TLS 1.2 and 1.3 are offered with the ciphers, curves and session tickets that Node recommends; remove it",
-    {
-      "enable-ocsp": off,
-      "ssl-buffer-size": none,
-      "ssl-ciphers": none,
-      "ssl-dh-param": none,
-      "ssl-early-data": off,
-      "ssl-ecdh-curve": ["auto"],
-      "ssl-protocols": ["TLSv1.2 TLSv1.3", "TLSv1.3 TLSv1.2"],
-      "ssl-session-cache": none,
-      "ssl-session-cache-size": none,
-      "ssl-session-ticket-key": none,
-      "ssl-session-tickets": on,
-      "ssl-session-timeout": none,
-    },
+    "TLS sessions are resumed by tickets, at every worker and replica alike, so no cache of them is kept; remove it",
+    { "ssl-session-cache": off, "ssl-session-cache-size": none },
   ],
   [
-    "HTTP/2 is always offered over TLS, with limits for an edge; remove it",
+    "no response of a certificate authority is stapled: clients that need one ask for it themselves, and the largest authorities give none any more; remove it",
+    { "enable-ocsp": off },
+  ],
+  [
+    "no cipher with a finite-field Diffie-Hellman exchange (DHE) is offered, but those over curves that every client since 2013 has; remove it",
+    { "ssl-dh-param": none },
+  ],
+  [
+    "early data can be sent again by anybody who has seen it, and Node has no way to take it; remove it",
+    { "ssl-early-data": off },
+  ],
+  [
+    "HTTP/2 has limits for an edge; remove it",
     {
       "http2-max-concurrent-streams": ["100"],
       "http2-max-field-size": none,
       "http2-max-header-size": none,
       "http2-max-requests": none,
-      "use-http2": on,
     },
   ],
   [

@@ -109,9 +109,10 @@ function readOther(reading: Reading, key: string, text: string): void {
 }
 
 function readField<F extends Field>(reading: Reading, key: string, field: F, text: string): void {
-  const { type } = settingOf(field);
+  const { type, secret } = settingOf(field);
   const read = type.read(spelling(field, text.trim()), "environment");
-  if ("wants" in read) reading.tell(key, "InvalidSetting", invalid(text, read.wants, show(field, reading.base)));
+  if ("wants" in read)
+    reading.tell(key, "InvalidSetting", invalid(secret === true ? null : text, read.wants, show(field, reading.base)));
   else reading.settings[field] = read.value;
 }
 
@@ -189,8 +190,9 @@ function showAs<F extends Field>(setting: Setting<Settings[F]>, value: Settings[
   return setting.type.show(value);
 }
 
-function invalid(text: string, wants: string, instead: string): string {
-  return `${quote(text)} is not understood, ${instead || "none"} counts; write ${wants}`;
+/** `text` null: it is not to be told. */
+function invalid(text: string | null, wants: string, instead: string): string {
+  return `${text === null ? "the value" : quote(text)} is not understood, ${instead || "none"} counts; write ${wants}`;
 }
 
 function unknown(key: string): string {

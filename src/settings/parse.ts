@@ -8,7 +8,7 @@ import { nearest } from "../model/nearest.ts";
 import { type Settings, settingsTable } from "../settings.ts";
 import { type Options, optionsTable } from "./options.ts";
 import { type CommandName, commandNames, type Setting } from "./setting.ts";
-import type { Place, ValueType } from "./value.ts";
+import type { Place } from "./value.ts";
 
 /** The caller's mistake in flags or environment; main tells it in one line and exits with 2. */
 export class UsageError extends Error {
@@ -141,19 +141,20 @@ function readTable<T extends object>(
 function readValue<T>(setting: Setting<T>, given: readonly Given[]): T {
   const [first, ...more] = given;
   if (first === undefined) return setting.default;
-  let value = readText(setting.type, first);
+  let value = readText(setting, first);
   for (const next of more) {
     // The last one winning would hide which of two contradicting flags counts.
     if (setting.type.append === undefined)
       throw new UsageError(`${next.name} is given more than once; keep one of them`);
-    value = setting.type.append(value, readText(setting.type, next));
+    value = setting.type.append(value, readText(setting, next));
   }
   return value;
 }
 
-function readText<T>(type: ValueType<T>, given: Given): T {
+function readText<T>({ type, secret }: Setting<T>, given: Given): T {
   const read = type.read(given.text, given.place);
   if (!("wants" in read)) return read.value;
+  if (secret === true) throw new UsageError(`${given.name} is not usable; it wants ${read.wants}`);
   const value = JSON.stringify(given.text.length > 100 ? `${given.text.slice(0, 100)}…` : given.text);
   throw new UsageError(`${given.name} is ${value}; it wants ${read.wants}`);
 }

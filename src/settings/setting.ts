@@ -11,6 +11,8 @@ export interface Setting<T> {
   readonly configMap: string | null;
   /** A change of that key is in force at once. Without this, the value found at the start counts until the next start. */
   readonly live?: true;
+  /** The value is told to nobody: no message quotes it. What its type shows must not be the value itself. */
+  readonly secret?: true;
   readonly type: ValueType<T>;
   readonly default: T;
   /** One sentence for help and reference; says what 0 and "" mean where they are allowed. */

@@ -23,7 +23,7 @@ export interface ValueType<T> {
 /** Where a text stands: a flag may hold what the environment must separate. */
 export type Place = "flag" | "environment";
 
-const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const milliseconds: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const bytes: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
 /** The longest delay that a Node timer keeps (about 24.8 days); longer ones would fire at once. Milliseconds. */
@@ -156,9 +156,9 @@ export const network: ValueType<string> = {
 
 /** 1m30s is 90 000; NaN when the text is no such sum. */
 function sumOfParts(text: string): number {
-  if (!/^(\d{1,10}(ms|s|m|h))+$/.test(text)) return Number.NaN;
+  if (!/^(\d{1,10}(ms|s|m|h|d))+$/.test(text)) return Number.NaN;
   let sum = 0;
-  for (const [, number, unit = ""] of text.matchAll(/(\d+)(ms|s|m|h)/g))
+  for (const [, number, unit = ""] of text.matchAll(/(\d+)(ms|s|m|h|d)/g))
     sum += Number(number) * (milliseconds[unit] ?? 1);
   return sum;
 }

@@ -1,13 +1,14 @@
 /**
- * Decides which certificate each TLS host gets: that of the Secret which its oldest Ingress names, or the default one where
- * the Secret cannot be used. One bad Secret is told on every Ingress that names it and touches no other host.
+ * Decides which certificates each TLS host gets: that of the Secret which its oldest Ingress names, beside it those with
+ * keys of other types, or the default one where the Secret cannot be used. One bad Secret is told on every Ingress that
+ * names it and touches no other host.
  */
 
 import { quote } from "../features/feature.ts";
 import { compareText, type Problem } from "../model/problem.ts";
 import type { Certificate, PrivateKeys, TlsHost } from "../model/snapshot.ts";
 import type { Ingress, IngressTls, Secret } from "../sources/objects.ts";
-import { type Claimant, Claims, lostClaim } from "./conflicts.ts";
+import { type Claimant, lostClaim } from "./conflicts.ts";
 import { coversHost, type KeyPair, readKeyPair } from "./key-pair.ts";
 import { listed, type Mistake, problemAt, settingProblem } from "./mistake.ts";
 
@@ -46,10 +47,18 @@ interface TlsClaimant extends Claimant {
   readonly secret: string | null;
 }
 
+/** A host as far as the Ingresses so far have said. */
+interface Draft {
+  readonly oldest: TlsClaimant;
+  /** Covering the host, each of another key type. */
+  readonly pairs: { readonly pair: KeyPair; readonly claimant: TlsClaimant }[];
+  /** Every Secret that counts, usable or not. */
+  readonly secrets: Set<string>;
+}
+
 class CertificateChooser {
   readonly #input: CertificateInput;
-  readonly #claims = new Claims<TlsClaimant>();
-  readonly #tls: TlsHost[] = [];
+  readonly #drafts = new Map<string, Draft>();
   readonly #listed = new Set<string>();
   /** By fingerprint, with the Secrets that hold the pair. */
   readonly #used = new Map<string, { readonly pair: KeyPair; readonly secrets: Set<string> }>();
@@ -92,7 +101,7 @@ class CertificateChooser {
     const used = [...this.#used.values()].sort((a, b) => compareText(a.pair.fingerprint, b.pair.fingerprint));
     const listed = this.#listed;
     return {
-      tls: this.#tls.sort(compareTlsHosts),
+      tls: [...this.#drafts].map(([host, draft]) => tlsHost(host, draft)).sort(compareTlsHosts),
       certificates: used.map(({ pair, secrets }) => ({
         fingerprint: pair.fingerprint,
         chain: pair.chain,
@@ -121,20 +130,25 @@ class CertificateChooser {
 
   #addHost(host: string, claimant: TlsClaimant, pair: KeyPair | null): void {
     const { ingress, field, secret } = claimant;
-    const winner = this.#claims.take(host, claimant);
+    const known = this.#drafts.get(host);
+    if (known?.oldest.secret === secret || (secret !== null && known?.secrets.has(secret) === true)) return;
+    const covered = pair !== null && coversHost(pair, host) ? pair : null;
+    const winner = known === undefined ? null : rival(known, claimant, covered);
     if (winner !== null) {
-      if (winner.secret === secret) return;
-      this.#problems.push(
-        lostClaim(ingress, field, winner, "DuplicateTlsHost", `the certificate of host ${quote(host)}`),
-      );
+      const what = `the certificate of host ${quote(host)}`;
+      this.#problems.push(lostClaim(ingress, field, winner, "DuplicateTlsHost", what));
       return;
     }
-    const covered = pair !== null && coversHost(pair, host);
-    if (pair !== null && !covered) {
+    const draft = known ?? { oldest: claimant, pairs: [], secrets: new Set() };
+    this.#drafts.set(host, draft);
+    if (secret !== null) draft.secrets.add(secret);
+    if (covered !== null && secret !== null) {
+      this.#use(covered, secret);
+      draft.pairs.push({ pair: covered, claimant });
+    } else if (pair !== null) {
       const message = `the certificate of Secret ${quote(secret ?? "")} does not cover host ${quote(host)}, only ${names(pair)}; issue one that does`;
       this.#problems.push(problemAt(ingress, field, "CertificateMismatch", message));
     }
-    this.#tls.push({ host, certificate: covered && secret !== null ? this.#use(pair, secret) : null, secret });
   }
 
   #use(pair: KeyPair, secret: string): string {
@@ -161,6 +175,22 @@ class CertificateChooser {
   #recheck(at: number): void {
     this.#recheckAt = Math.min(at, this.#recheckAt ?? at);
   }
+}
+
+/**
+ * Who keeps a younger claimant from being served beside them; null: nobody. Certificates stand side by side when both can
+ * be served, their keys are of different types, and both come from one namespace: nobody else is to speak for the host.
+ */
+function rival({ oldest, pairs }: Draft, claimant: TlsClaimant, pair: KeyPair | null): TlsClaimant | null {
+  const sameNamespace = oldest.ingress.meta.namespace === claimant.ingress.meta.namespace;
+  if (pair === null || pairs.length === 0 || !sameNamespace) return oldest;
+  return pairs.find((other) => other.pair.keyType === pair.keyType)?.claimant ?? null;
+}
+
+/** By key type: OpenSSL goes by the client's order, and nginx.conf is to be the same each time. */
+function tlsHost(host: string, { pairs, secrets }: Draft): TlsHost {
+  const sorted = pairs.map(({ pair }) => pair).sort((a, b) => compareText(a.keyType, b.keyType));
+  return { host, certificates: sorted.map(({ fingerprint }) => fingerprint), secrets: [...secrets] };
 }
 
 export function compareTlsHosts(a: TlsHost, b: TlsHost): number {

@@ -15,6 +15,8 @@ export interface KeyPair {
   readonly chain: string;
   /** PEM, PKCS #8. Never part of a message. */
   readonly key: string;
+  /** Of the key: "ec", "ed25519", "rsa" and so on. OpenSSL serves one certificate of each. */
+  readonly keyType: string;
   /** DNS names of the leaf, lower case. */
   readonly names: readonly string[];
   /** Milliseconds since the epoch; the certificate is valid at both. */
@@ -68,6 +70,7 @@ function read(secret: Secret): KeyPair | Mistake {
     fingerprint: createHash("sha256").update(chain).digest("hex"),
     chain,
     key: canonicalKey,
+    keyType: key.asymmetricKeyType ?? "",
     names: dnsNames(leaf),
     notBefore: leaf.validFromDate.getTime(),
     notAfter: leaf.validToDate.getTime(),

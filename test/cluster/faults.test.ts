@@ -194,8 +194,8 @@ describeCluster("a faulty way to the API server", ["pods"], (given) => {
     await api.apply(ingressManifest(namespace, "big", { host: "big.example", service: "web", secret: "big" }));
     await eventually(
       async () => JSON.parse((await get(sluice.admin, "/snapshot")).body).tls,
-      (tls: { host: string; certificate: string | null }[]) =>
-        tls.some(({ host, certificate }) => host === "big.example" && certificate !== null),
+      (tls: { host: string; certificates: string[] }[]) =>
+        tls.some(({ host, certificates }) => host === "big.example" && certificates.length > 0),
     );
   });
 

@@ -374,12 +374,12 @@ describe("the controller", () => {
       tlsSecret("shop/tls", certificate),
     ]);
     await controller.start();
-    const served = () => dataPlane.last.tls.find(({ host }) => host === "shop.example")?.certificate;
+    const served = () => dataPlane.last.tls.find(({ host }) => host === "shop.example")?.certificates[0];
     assert.equal(typeof served(), "string");
     await clock.advance(39 * day);
     assert.equal(typeof served(), "string");
     await clock.advance(2 * day);
-    assert.equal(served(), null);
+    assert.equal(served(), undefined);
     assert.deepEqual([...controller.state.problemCounts.keys()], ["CertificateExpired"]);
   });
 

@@ -137,8 +137,8 @@ const upstream: fc.Arbitrary<Upstream> = fc.record({
 
 const tlsHost: fc.Arbitrary<TlsHost> = fc.record({
   host: mostly(hostName),
-  certificate: fc.option(hostileText),
-  secret: fc.option(hostileText),
+  certificates: fc.array(hostileText, { maxLength: 2 }),
+  secrets: fc.array(hostileText, { maxLength: 2 }),
 });
 
 const certificate: fc.Arbitrary<Certificate> = fc.record({

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
 import { configure, type RenderSettings, renderNginx } from "../../src/render/nginx.ts";
+import { parseCommandLine } from "../../src/settings/parse.ts";
 import { ObjectStore } from "../../src/sources/store.ts";
 import { readObject } from "../../src/sources/validate.ts";
 import { translate } from "../../src/translate/translate.ts";
@@ -13,6 +14,7 @@ import { checkedSnapshot, hostileManifests, hostileSnapshot } from "./arbitrary.
 import { intendedBlocks } from "./intended.ts";
 
 const settings: RenderSettings = {
+  ...parseCommandLine("render", [], {}).settings,
   bindAddress: "127.0.0.1",
   httpPort: 8080,
   httpsPort: 8443,

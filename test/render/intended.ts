@@ -44,7 +44,7 @@ function intendedUpstream({ name, directives, endpoints }: UpstreamBlock): Parse
 }
 
 function intendedServer(
-  { name, certificate, locations }: ServerBlock,
+  { name, certificates, directives, locations }: ServerBlock,
   { http, https }: { readonly http: string; readonly https: string },
 ): ParsedDirective {
   const defaults = name === null ? ["default_server"] : [];
@@ -55,13 +55,12 @@ function intendedServer(
       line("listen", http, ...defaults),
       line("listen", https, "ssl", "http2", ...defaults),
       line("server_name", name ?? ""),
-      ...(certificate === null
-        ? []
-        : [
-            line("ssl_certificate", `${certificate}.crt`),
-            line("ssl_certificate_key", `${certificate}.key`),
-            line("ssl_reject_handshake", "off"),
-          ]),
+      ...certificates.flatMap((certificate) => [
+        line("ssl_certificate", `${certificate}.crt`),
+        line("ssl_certificate_key", `${certificate}.key`),
+      ]),
+      ...(certificates.length === 0 ? [] : [line("ssl_reject_handshake", "off")]),
+      ...directives.map(intendedDirective),
       { name: "if", args: ["($sluice_refused)"], block: [line("return", "400")] },
       {
         name: "location",

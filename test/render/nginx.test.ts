@@ -187,8 +187,8 @@ describe("the servers", () => {
       snapshot({
         hosts: [host("", route("/any", "other")), host("*.a.example", route("/", "web"))],
         tls: [
-          { host: "*.b.example", certificate: "f1", secret: "shop/b" },
-          { host: "x.a.example", certificate: "f2", secret: "shop/x" },
+          { host: "*.b.example", certificates: ["f1"], secrets: ["shop/b"] },
+          { host: "x.a.example", certificates: ["f2"], secrets: ["shop/x"] },
         ],
         certificates: ["f1", "f2"].map((fingerprint) => ({
           fingerprint,
@@ -221,8 +221,8 @@ describe("the servers", () => {
       snapshot({
         hosts: [host("a.example.com", route("/", "web")), host("b.example.com", route("/", "web"))],
         tls: [
-          { host: "*.example.com", certificate: "f1", secret: "shop/wild" },
-          { host: "a.example.com", certificate: null, secret: "shop/gone" },
+          { host: "*.example.com", certificates: ["f1"], secrets: ["shop/wild"] },
+          { host: "a.example.com", certificates: [], secrets: ["shop/gone"] },
         ],
         certificates: [{ fingerprint: "f1", chain: "chain", names: [], notAfter: 0, secrets: [] }],
       }),
@@ -277,7 +277,7 @@ describe("the files", () => {
   });
 
   it("are never referred to without being there: a certificate without its key is the default one", () => {
-    const tls = [{ host: "a.example", certificate: "f1", secret: "shop/a" }];
+    const tls = [{ host: "a.example", certificates: ["f1"], secrets: ["shop/a"] }];
     const rendered = render(snapshot({ hosts: [host("a.example", route("/", "web"))], certificates, tls }));
     assert.deepEqual(argsOf(rendered, "ssl_certificate"), []);
     assert.equal(rendered.files.length, 1);

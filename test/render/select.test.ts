@@ -13,9 +13,9 @@ const whole = snapshot({
   ],
   upstreams: ["api", "fallback", "other", "web"].map((name) => upstream(name)),
   tls: [
-    { host: "*.example", certificate: "c1", secret: "shop/c1" },
-    { host: "b.example", certificate: "c2", secret: "shop/c2" },
-    { host: "x.wild.example", certificate: "c3", secret: "shop/c3" },
+    { host: "*.example", certificates: ["c1"], secrets: ["shop/c1"] },
+    { host: "b.example", certificates: ["c2"], secrets: ["shop/c2"] },
+    { host: "x.wild.example", certificates: ["c3"], secrets: ["shop/c3"] },
   ],
   certificates: ["c1", "c2", "c3", "c4"].map((fingerprint) => ({ ...certificate, fingerprint })),
   defaultBackend: upstreamBackend("fallback"),

@@ -10,10 +10,12 @@ import {
   type Upstream,
 } from "../../src/model/snapshot.ts";
 import { type RenderInput, type RenderSettings, renderNginx } from "../../src/render/nginx.ts";
+import { parseCommandLine } from "../../src/settings/parse.ts";
 import { findDirectives, type ParsedDirective, parseNginx } from "../support/nginx-parser.ts";
 import { templates } from "../support/templates.ts";
 
 export const renderSettings: RenderSettings = {
+  ...parseCommandLine("render", [], {}).settings,
   bindAddress: "127.0.0.1",
   httpPort: 8080,
   httpsPort: 8443,

@@ -165,8 +165,8 @@ describe("/metrics", () => {
     const snapshot: Snapshot = {
       ...emptySnapshot,
       tls: [
-        { host: "a.example", certificate: "f1", secret: "shop/cert" },
-        { host: "b.example", certificate: null, secret: "shop/gone" },
+        { host: "a.example", certificates: ["f1"], secrets: ["shop/cert"] },
+        { host: "b.example", certificates: [], secrets: ["shop/gone"] },
       ],
       certificates: [{ fingerprint: "f1", chain: "", names: [], notAfter: 5_000_000, secrets: ["shop/cert"] }],
     };

@@ -3,10 +3,13 @@
  * whichever worker.
  */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { connect, type Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
+import { workerLayout } from "../../src/serve/shared.ts";
 import { makeCertificate } from "../support/pki.ts";
 import { answering, ok, oneRoute, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 
@@ -17,8 +20,8 @@ interface Named {
   readonly key: string;
 }
 
-function issue(fingerprint: string, names: readonly string[]): Named {
-  const made = makeCertificate({ names: [...names] });
+function issue(fingerprint: string, names: readonly string[], keyType: "ec" | "rsa" = "ec"): Named {
+  const made = makeCertificate({ names: [...names], keyType });
   return { fingerprint, names, chain: made.cert, key: made.key };
 }
 
@@ -36,12 +39,23 @@ function withCertificates(
       notAfter: 0,
       secrets: [],
     })),
-    tls: hosts.map(([host, certificate]) => ({ host, certificate, secret: null })),
+    tls: hosts.map(([host, certificate]) => ({
+      host,
+      certificates: certificate === null ? [] : [certificate],
+      secrets: [],
+    })),
   };
 }
 
 const keysOf = (certificates: readonly Named[]) =>
   new Map(certificates.map(({ fingerprint, key }) => [fingerprint, key]));
+
+function failures({ plane }: TestPlane): number {
+  return plane.counters.reduce(
+    (sum, buffer) => sum + (new Float64Array(buffer)[workerLayout.handshakeFailures] ?? 0),
+    0,
+  );
+}
 
 describe("TLS", () => {
   let plane: TestPlane;
@@ -164,6 +178,129 @@ describe("TLS", () => {
       () => plane.events.some(({ fields }) => "fingerprint" in fields && fields.fingerprint === "dd"),
       "the log event",
     );
+  });
+
+  it("chooses between an ECDSA and an RSA certificate by what the client offers", async () => {
+    const ecdsa = issue("e1", ["shop.example"]);
+    const rsa = issue("r1", ["shop.example"], "rsa");
+    const snapshot = withCertificates(oneRoute([upstream.port]), [ecdsa, rsa], []);
+    const tls = [{ host: "shop.example", certificates: ["e1", "r1"], secrets: [] }];
+    await plane.publish({ ...snapshot, tls }, keysOf([ecdsa, rsa]));
+    for (const [sigalgs, maxVersion, type] of [
+      ["ecdsa_secp256r1_sha256", "TLSv1.3", "ec"],
+      ["rsa_pss_rsae_sha256", "TLSv1.3", "rsa"],
+      ["ecdsa_secp256r1_sha256", "TLSv1.2", "ec"],
+      ["rsa_pss_rsae_sha256:rsa_pkcs1_sha256", "TLSv1.2", "rsa"],
+      ["ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256", "TLSv1.3", "ec"],
+    ] as const) {
+      const client = await plane.connectTls({ servername: "shop.example", sigalgs, maxVersion });
+      const key = (client.socket as TLSSocket).getPeerX509Certificate()?.publicKey.asymmetricKeyType;
+      assert.equal(key, type, `${sigalgs} ${maxVersion}`);
+      client.socket.destroy();
+    }
+    for (const name of ["shop.example", "other.example"]) {
+      assert.equal(await namesFor(name), name === "shop.example" ? "DNS:shop.example" : "DNS:ingress.local");
+    }
+  });
+
+  it("reads a first message that comes byte by byte", async () => {
+    await plane.publish(
+      withCertificates(oneRoute([upstream.port]), [exact], [["shop.example", "aa"]]),
+      keysOf([exact]),
+    );
+    const raw = connect({ port: plane.plane.ports.https, host: "127.0.0.1", noDelay: true });
+    await once(raw, "connect");
+    const slow = new Duplex({
+      read: () => {},
+      write: (chunk: Buffer, _encoding, done) => {
+        for (const byte of chunk) raw.write(Uint8Array.of(byte));
+        raw.write("", () => done());
+      },
+    });
+    raw.on("data", (chunk: Buffer) => slow.push(chunk));
+    const client = connectTls({ socket: slow, servername: "shop.example", rejectUnauthorized: false });
+    await once(client, "secureConnect");
+    assert.equal(client.getPeerCertificate().subjectaltname, "DNS:shop.example");
+    raw.destroy();
+  });
+
+  it("closes what is no TLS, and what ends before its first message, and counts both", async () => {
+    const before = failures(plane);
+    for (const bytes of ["GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n", "\x16\x03\x01", ""]) {
+      const raw = connect({ port: plane.plane.ports.https, host: "127.0.0.1" });
+      await once(raw, "connect");
+      raw.end(bytes, "latin1");
+      raw.resume();
+      await once(raw, "close");
+    }
+    await until(() => failures(plane) === before + 3, "three failed handshakes");
+  });
+
+  it("goes by other settings from the next handshake on, and leaves open connections alone", async () => {
+    const open = await plane.connectTls({ servername: "shop.example" });
+    await plane.configure({ sslProtocols: ["TLSv1.2"], useHttp2: false, sslCiphers: "ECDHE-ECDSA-AES256-GCM-SHA384" });
+    const next = await plane.connectTls({ servername: "shop.example", ALPNProtocols: ["h2", "http/1.1"] });
+    const socket = next.socket as TLSSocket;
+    assert.deepEqual(
+      [socket.getProtocol(), socket.alpnProtocol, socket.getCipher().name],
+      ["TLSv1.2", "http/1.1", "ECDHE-ECDSA-AES256-GCM-SHA384"],
+    );
+    await assert.rejects(plane.connectTls({ servername: "shop.example", minVersion: "TLSv1.3" }));
+    await plane.configure({ sslEcdhCurve: "prime256v1" });
+    await assert.rejects(plane.connectTls({ servername: "shop.example", ecdhCurve: "X25519" }));
+    open.send("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    assert.equal((await open.response()).body, "https");
+    await plane.configure({});
+    open.socket.destroy();
+    next.socket.destroy();
+  });
+
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+    it(`resumes a session of ${maxVersion} with the key of the settings at another replica, and not without`, async () => {
+      const first = randomBytes(80).toString("base64");
+      const session = async (options: object = {}): Promise<{ reused: boolean; session: Buffer | null }> => {
+        const client = await plane.connectTls({ servername: "shop.example", maxVersion, ...options });
+        const socket = client.socket as TLSSocket;
+        let ticket: Buffer | null = null;
+        socket.on("session", (given: Buffer) => {
+          ticket = given;
+        });
+        client.send("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+        await client.response();
+        const result = { reused: socket.isSessionReused(), session: ticket ?? socket.getSession() ?? null };
+        socket.destroy();
+        return result;
+      };
+      const other = await TestPlane.start({ sslSessionTicketKey: first });
+      await other.publish(
+        withCertificates(oneRoute([upstream.port]), [exact], [["shop.example", "aa"]]),
+        keysOf([exact]),
+      );
+      await plane.configure({ sslSessionTicketKey: first });
+      const begun = await session();
+      assert.ok(begun.session);
+      const elsewhere = await other.connectTls({ servername: "shop.example", maxVersion, session: begun.session });
+      assert.equal((elsewhere.socket as TLSSocket).isSessionReused(), true);
+      elsewhere.socket.destroy();
+      await other.stop();
+      for (let count = 0; count < 6; count++) assert.equal((await session({ session: begun.session })).reused, true);
+      await plane.configure({ sslSessionTicketKey: randomBytes(48).toString("base64") });
+      assert.equal((await session({ session: begun.session })).reused, false);
+      await plane.configure({ sslSessionTicketKey: first, sslSessionTickets: false });
+      assert.equal((await session({ session: begun.session })).reused, false);
+      await plane.configure({});
+    });
+  }
+
+  it("refuses to negotiate anew on an open connection", async () => {
+    const client = await plane.connectTls({ servername: "shop.example", maxVersion: "TLSv1.2" });
+    const socket = client.socket as TLSSocket;
+    const error = await new Promise<Error | null>((resolve) => {
+      socket.once("error", resolve);
+      socket.renegotiate({ rejectUnauthorized: false }, resolve);
+    });
+    assert.match(String(error), /renegotiation/i);
+    socket.destroy();
   });
 
   // A TLS socket says "drain" only after 64 KiB had to wait: a stream of small parts once stopped after the first for ever.

@@ -22,6 +22,9 @@ function told(problems: readonly Problem[]): string[] {
   return problems.map(({ code, field, message }) => `${code} ${field} ${message}`);
 }
 
+const longKey = Buffer.alloc(80, "key").toString("base64");
+const shortKey = Buffer.alloc(48, "key").toString("base64");
+
 /** A key, its text, the field that it sets and the value that it sets. */
 const values: readonly (readonly [key: string, text: string, field: keyof Settings, value: unknown])[] = [
   ["proxy-body-size", "8m", "proxyBodySize", 8 * 1024 ** 2],
@@ -45,6 +48,23 @@ const values: readonly (readonly [key: string, text: string, field: keyof Settin
   ["access-log-format", "nginx", "accessLogFormat", "nginx"],
   ["disable-access-log", "true", "accessLogFormat", "off"],
   ["disable-access-log", "false", "accessLogFormat", "json"],
+  ["ssl-protocols", "TLSv1.3", "sslProtocols", ["TLSv1.3"]],
+  ["ssl-protocols", "TLSv1.3 TLSv1.1  TLSv1.2", "sslProtocols", ["TLSv1.1", "TLSv1.2", "TLSv1.3"]],
+  ["ssl-ciphers", "HIGH:!aNULL:!MD5", "sslCiphers", "HIGH:!aNULL:!MD5"],
+  [
+    "ssl-ciphers",
+    "ECDHE-RSA-AES128-GCM-SHA256, TLS_AES_128_GCM_SHA256",
+    "sslCiphers",
+    "ECDHE-RSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256",
+  ],
+  ["ssl-ecdh-curve", "X25519:prime256v1", "sslEcdhCurve", "X25519:prime256v1"],
+  ["ssl-session-tickets", "false", "sslSessionTickets", false],
+  ["ssl-session-ticket-key", longKey, "sslSessionTicketKey", longKey],
+  ["ssl-session-ticket-key", shortKey, "sslSessionTicketKey", shortKey],
+  ["ssl-session-timeout", "1d", "sslSessionTimeout", 86_400_000],
+  ["ssl-session-timeout", "10m", "sslSessionTimeout", 600_000],
+  ["ssl-buffer-size", "4k", "sslBufferSize", 4096],
+  ["use-http2", "false", "useHttp2", false],
 ];
 
 describe("the ConfigMap of settings", () => {
@@ -56,6 +76,40 @@ describe("the ConfigMap of settings", () => {
       assert.deepEqual({ ...settings, [field]: 0 }, { ...flags(), [field]: 0 }, "and nothing else");
     });
   }
+
+  for (const [key, text, wants] of [
+    ["ssl-protocols", "TLSv1.2 TLSv1.4", "protocols without a gap"],
+    ["ssl-protocols", "TLSv1.1 TLSv1.3", "protocols without a gap"],
+    ["ssl-protocols", "SSLv3", "protocols without a gap"],
+    ["ssl-ciphers", "NOT-A-CIPHER", "a list of ciphers that OpenSSL knows"],
+    ["ssl-ciphers", "HIGH; ssl_verify_client off", "a list of ciphers that OpenSSL knows"],
+    ["ssl-ecdh-curve", "X25519:nonsense", "curves that OpenSSL knows"],
+    ["ssl-buffer-size", "17k", "a size from 512 to 16k"],
+    ["ssl-session-timeout", "never", "a duration"],
+  ] as const) {
+    it(`keeps the default where ${key} is ${JSON.stringify(text)}`, () => {
+      const { settings, problems } = apply({ [key]: text });
+      assert.deepEqual(settings, flags());
+      assert.equal(problems.length, 1);
+      assert.match(told(problems)[0] ?? "", new RegExp(`^InvalidSetting data\\.${key} .* is not understood.*${wants}`));
+    });
+  }
+
+  it("tells the ticket key to nobody, good or bad", () => {
+    const bad = Buffer.alloc(47, "key").toString("base64");
+    assert.deepEqual(told(apply({ "ssl-session-ticket-key": bad }).problems), [
+      "InvalidSetting data.ssl-session-ticket-key the value is not understood, none counts; write 48 or 80 random bytes in base64, from: openssl rand -base64 80",
+    ]);
+    const before = flags(`--ssl-session-ticket-key=${longKey}`);
+    assert.throws(
+      () => flags(`--ssl-session-ticket-key=${bad}`),
+      (error: Error) => !error.message.includes(bad),
+    );
+    const after = apply({ "ssl-session-ticket-key": bad }, before);
+    assert.ok(!JSON.stringify(after.problems).includes(longKey));
+    assert.equal(after.settings.sslSessionTicketKey, longKey);
+    assert.equal(sameSettings(before, { ...before, sslSessionTicketKey: shortKey }), false);
+  });
 
   it("has a test for every key that it supports", () => {
     const tested = new Set([...values.map(([key]) => key), "use-forwarded-headers", "proxy-real-ip-cidr"]);

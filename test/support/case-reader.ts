@@ -5,6 +5,7 @@
 import type {
   Case,
   CaseRequest,
+  CaseSecret,
   CaseUpstream,
   ExpectedAnswer,
   ExpectedUpstream,
@@ -28,7 +29,7 @@ export function readCase(value: unknown, from: Pick<Case, "name" | "manifests" |
         .map(([name, setting]) => [name, setting]),
     ),
     upstreams,
-    secrets: new Map(fields.mapping("secrets").entries().map(readTexts)),
+    secrets: new Map(fields.mapping("secrets").entries().map(readSecret)),
     names: new Map(fields.mapping("names").entries().map(readTexts)),
     problems: fields.list("problems", asText),
     requests: fields.list("requests", readRequest),
@@ -57,6 +58,21 @@ function readUpstream([name, value, place]: readonly [string, unknown, string]):
   };
   fields.finish();
   return upstream;
+}
+
+/** `shop/web: [shop.example]`, or a mapping with `names` and `keyType`. */
+function readSecret([id, value, place]: readonly [string, unknown, string]): readonly [string, CaseSecret] {
+  if (Array.isArray(value) || typeof value === "string") {
+    const [, names] = readTexts([id, value, place]);
+    return [id, { names, keyType: "ec" }];
+  }
+  const fields = new Fields(value, place);
+  const secret = {
+    names: fields.list("names", asText),
+    keyType: fields.text("keyType") === "rsa" ? "rsa" : "ec",
+  } as const;
+  fields.finish();
+  return [id, secret];
 }
 
 function readTexts([name, value, place]: readonly [string, unknown, string]): readonly [string, readonly string[]] {
@@ -107,6 +123,7 @@ function readSend(fields: Fields): SentRequest {
     version: fields.text("version") === "1.0" ? "1.0" : "1.1",
     host: fields.has("host") ? fields.text("host") : authority,
     serverName: fields.text("serverName") ?? authority.replace(/:\d+$/, ""),
+    signatures: fields.text("signatures"),
     headers: readHeaderList(fields, "headers"),
     body: readBody(fields),
     chunks: fields.has("chunks") ? fields.list("chunks", asText) : null,
@@ -175,6 +192,7 @@ function readAnswer(value: unknown, place: string, reply: UpstreamReply | null, 
     trailers: readHeaderMap(fields, "trailers"),
     interim: fields.list("interim", (item) => Number(item)),
     certificate: fields.text("certificate"),
+    certificateKey: fields.text("certificateKey"),
     tunnel: fields.text("tunnel"),
   };
   fields.finish();

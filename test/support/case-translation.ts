@@ -21,7 +21,7 @@ export interface TranslatedCase {
 export async function translateCase(testCase: Case): Promise<TranslatedCase> {
   const manifest = new Manifest(testCase.file);
   await manifest.update(Buffer.from(testCase.manifests));
-  const secrets = [...testCase.secrets].map(([id, names]) => tlsSecret(id, makeCertificate({ names })));
+  const secrets = [...testCase.secrets].map(([id, made]) => tlsSecret(id, makeCertificate(made)));
   const store = new ObjectStore();
   store.batch(() => {
     for (const object of [...manifest.objects, ...secrets]) {

@@ -19,13 +19,19 @@ export interface Case {
   /** Fields of Settings that differ from the defaults. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly upstreams: readonly CaseUpstream[];
-  /** `namespace/name` of TLS Secrets that the harness makes, with the DNS names of their certificates. */
-  readonly secrets: ReadonlyMap<string, readonly string[]>;
+  /** `namespace/name` of TLS Secrets that the harness makes. */
+  readonly secrets: ReadonlyMap<string, CaseSecret>;
   /** Addresses by external name, in place of DNS. */
   readonly names: ReadonlyMap<string, readonly string[]>;
   /** Codes of the Problems that translation must find, each as often as it stands here. */
   readonly problems: readonly string[];
   readonly requests: readonly CaseRequest[];
+}
+
+export interface CaseSecret {
+  /** DNS names of the certificate. */
+  readonly names: readonly string[];
+  readonly keyType: "ec" | "rsa";
 }
 
 export interface CaseUpstream {
@@ -63,6 +69,8 @@ export interface SentRequest {
   readonly host: string | null;
   /** TLS server name; "" for none. */
   readonly serverName: string;
+  /** The algorithms in which the server may sign, as OpenSSL lists them; null: OpenSSL's own list. */
+  readonly signatures: string | null;
   readonly headers: HeaderList;
   /** Sent with Content-Length; null: no body. Written as `body`, or as `bodyBytes` for a long one. */
   readonly body: string | null;
@@ -117,6 +125,8 @@ export interface ExpectedAnswer {
   readonly interim: readonly number[];
   /** First DNS name of the certificate served; "self-signed" for the default one; null: not looked at. */
   readonly certificate: string | null;
+  /** "ec" or "rsa", of the key of that certificate; null: not looked at. */
+  readonly certificateKey: string | null;
   /** What came back through the tunnel. */
   readonly tunnel: string | null;
 }

@@ -35,6 +35,9 @@ function describeObservation({ outcome, seen, ports }: Observation): ReadonlyMap
     if (answer.certificate !== null) {
       fields.set("answer.certificate", answer.certificate);
     }
+    if (answer.certificateKey !== null) {
+      fields.set("answer.certificateKey", answer.certificateKey);
+    }
     if (answer.tunnel !== null) {
       fields.set("answer.tunnel", answer.tunnel);
     }
@@ -82,6 +85,9 @@ function describeExpectation({ answer, upstream }: CaseRequest): ReadonlyMap<str
   }
   if (answer.certificate !== null) {
     fields.set("answer.certificate", answer.certificate);
+  }
+  if (answer.certificateKey !== null) {
+    fields.set("answer.certificateKey", answer.certificateKey);
   }
   setAll(fields, "answer.headers", answer.headers);
   setAll(fields, "answer.trailers", answer.trailers);

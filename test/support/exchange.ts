@@ -22,6 +22,8 @@ export interface SeenAnswer {
   readonly interim: readonly number[];
   /** First DNS name of the certificate, "self-signed" for one that names no host; null without TLS. */
   readonly certificate: string | null;
+  /** The type of its key, such as "ec"; null for a self-signed one, and without TLS. */
+  readonly certificateKey: string | null;
   readonly tunnel: string | null;
 }
 
@@ -84,6 +86,7 @@ interface Client {
   readonly socket: Socket;
   readonly reader: MessageReader;
   readonly certificate: string | null;
+  readonly certificateKey: string | null;
 }
 
 /** A test that waits longer is stuck. */
@@ -94,9 +97,9 @@ async function openClient(send: SentRequest, port: number): Promise<Client> {
     const socket = connect(port, "127.0.0.1");
     const reader = new MessageReader(socket);
     await settled(socket, "connect");
-    return { socket, reader, certificate: null };
+    return { socket, reader, certificate: null, certificateKey: null };
   }
-  const { serverName } = send;
+  const { serverName, signatures } = send;
   const socket = connectTls({
     port,
     host: "127.0.0.1",
@@ -104,10 +107,14 @@ async function openClient(send: SentRequest, port: number): Promise<Client> {
     rejectUnauthorized: false,
     ALPNProtocols: ["http/1.1"],
     ...(serverName === "" ? {} : { servername: serverName }),
+    ...(signatures === null ? {} : { sigalgs: signatures }),
   });
   const reader = new MessageReader(socket);
   await settled(socket, "secureConnect");
-  return { socket, reader, certificate: nameOf(socket.getPeerCertificate()) };
+  const certificate = nameOf(socket.getPeerCertificate());
+  const keyType = socket.getPeerX509Certificate()?.publicKey.asymmetricKeyType ?? null;
+  // Each proxy makes its own.
+  return { socket, reader, certificate, certificateKey: certificate === "self-signed" ? null : keyType };
 }
 
 function settled(socket: Socket, event: string): Promise<void> {
@@ -156,7 +163,8 @@ async function exchangeAll(
   return outcomes;
 }
 
-async function receive(send: SentRequest, { socket, reader, certificate }: Client, port: number): Promise<SeenAnswer> {
+async function receive(send: SentRequest, client: Client, port: number): Promise<SeenAnswer> {
+  const { socket, reader, certificate, certificateKey } = client;
   const interim: number[] = [];
   if (send.waitForContinue) {
     socket.write(writeHead(send), "latin1");
@@ -183,6 +191,7 @@ async function receive(send: SentRequest, { socket, reader, certificate }: Clien
     trailers: toMap(trailers),
     interim,
     certificate,
+    certificateKey,
     tunnel,
   };
 }

@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { Log } from "../../src/log.ts";
 import type { Policy } from "../../src/model/policy.ts";
 import {
@@ -18,9 +18,11 @@ import {
 } from "../../src/model/snapshot.ts";
 import { type DataPlane, type DataPlaneSettings, startDataPlane } from "../../src/serve/dataplane.ts";
 import type { WorkerSettings } from "../../src/serve/messages.ts";
+import { parseCommandLine } from "../../src/settings/parse.ts";
 import { type Message, MessageReader } from "./message-reader.ts";
 
 const testSettings: DataPlaneSettings = {
+  ...parseCommandLine("serve", [], {}).settings,
   bindAddress: "127.0.0.1",
   httpPort: 0,
   httpsPort: 0,
@@ -92,9 +94,7 @@ export class TestPlane {
     return new TestClient(await connected(connect(this.plane.ports.http, "127.0.0.1")));
   }
 
-  async connectTls(
-    options: { servername?: string; session?: Buffer; maxVersion?: "TLSv1.2" | "TLSv1.3" } = {},
-  ): Promise<TestClient> {
+  async connectTls(options: ConnectionOptions = {}): Promise<TestClient> {
     const socket = connectTls({
       port: this.plane.ports.https,
       host: "127.0.0.1",

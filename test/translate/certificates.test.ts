@@ -27,11 +27,14 @@ function fingerprint(pem: string): string {
   return createHash("sha256").update(pem).digest("hex");
 }
 
-/** `host: certificate of Secret`, or `host: default (Secret)`. */
+/** `host: Secrets of the certificate`, with " and " between several certificates, or `host: default (Secret)`. */
 function tlsLines({ snapshot }: ReturnType<typeof translateObjects>): readonly string[] {
-  return snapshot.tls.map(({ host, certificate, secret: named }) => {
-    const found = snapshot.certificates.find((each) => each.fingerprint === certificate);
-    return `${host}: ${found === undefined ? `default (${named})` : found.secrets.join(",")}`;
+  return snapshot.tls.map(({ host, certificates, secrets }) => {
+    const found = certificates.map((fingerprint) =>
+      snapshot.certificates.find((each) => each.fingerprint === fingerprint),
+    );
+    const served = found.map((certificate) => certificate?.secrets.join(",")).join(" and ");
+    return `${host}: ${found.length === 0 ? `default (${secrets.join(",") || "null"})` : served}`;
   });
 }
 
@@ -43,7 +46,7 @@ describe("a TLS Secret", () => {
   it("gives its hosts the certificate, and the key stays out of the Snapshot", () => {
     const translation = translateSecret(tlsSecret("shop/cert", web));
     const print = fingerprint(web.cert);
-    assert.deepEqual(translation.snapshot.tls, [{ host: "a.example", certificate: print, secret: "shop/cert" }]);
+    assert.deepEqual(translation.snapshot.tls, [{ host: "a.example", certificates: [print], secrets: ["shop/cert"] }]);
     assert.deepEqual(translation.snapshot.certificates, [
       {
         fingerprint: print,
@@ -270,7 +273,7 @@ describe("spec.tls", () => {
     const translation = translateObjects([
       ingress("shop/web", { hosts: { "a.example": null }, tls: [["", ["a.example"]]] }),
     ]);
-    assert.deepEqual(translation.snapshot.tls, [{ host: "a.example", certificate: null, secret: null }]);
+    assert.deepEqual(translation.snapshot.tls, [{ host: "a.example", certificates: [], secrets: [] }]);
     assert.deepEqual(translation.problems, []);
   });
 
@@ -310,6 +313,40 @@ describe("spec.tls", () => {
     assert.deepEqual(
       translation.problems.map((problem) => problem.code),
       ["DuplicateTlsHost", "SecretNotFound"],
+    );
+  });
+
+  it("for one host with keys of different types are served side by side, in one order", () => {
+    const rsa = makeCertificate({ names: ["a.example"], keyType: "rsa" });
+    const secrets = [tlsSecret("shop/one", web), tlsSecret("shop/two", other), tlsSecret("shop/rsa", rsa)];
+    const of = (name: string, created: number) =>
+      ingress(`shop/${name}`, { created, hosts: { "a.example": null }, tls: [[name, ["a.example"]]] });
+    for (const [oldest, second] of [
+      ["one", "rsa"],
+      ["rsa", "one"],
+    ] as const) {
+      const translation = translateObjects([of(oldest, 1), of(second, 2), of("two", 3), ...secrets]);
+      assert.deepEqual(tlsLines(translation), ["a.example: shop/one and shop/rsa"]);
+      assert.deepEqual(translation.snapshot.tls[0]?.secrets, [`shop/${oldest}`, `shop/${second}`]);
+      assert.equal(translation.keys.size, 2);
+      assert.deepEqual(problemLines(translation), [
+        'Ingress shop/two: spec.tls[0].hosts[0]: the certificate of host "a.example" belongs to Ingress shop/one, which is older; remove it from one of the two [DuplicateTlsHost]',
+      ]);
+    }
+  });
+
+  it("for one host do not come from two namespaces: nobody else is to speak for the host", () => {
+    const rsa = makeCertificate({ names: ["a.example"], keyType: "rsa" });
+    const translation = translateObjects([
+      ingress("shop/old", { created: 1, hosts: { "a.example": null }, tls: [["one", ["a.example"]]] }),
+      ingress("blog/young", { created: 2, hosts: { "a.example": null }, tls: [["rsa", ["a.example"]]] }),
+      tlsSecret("shop/one", web),
+      tlsSecret("blog/rsa", rsa),
+    ]);
+    assert.deepEqual(tlsLines(translation), ["a.example: shop/one"]);
+    assert.deepEqual(
+      translation.problems.map((problem) => problem.code),
+      ["DuplicateTlsHost"],
     );
   });
 

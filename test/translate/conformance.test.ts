@@ -199,7 +199,7 @@ spec:
     assert.equal(host?.tls, true);
     assert.equal(host?.routes[0]?.policy.sslRedirect, undefined);
     assert.equal(
-      snapshot.certificates.find(({ fingerprint }) => fingerprint === snapshot.tls[0]?.certificate)?.chain,
+      snapshot.certificates.find(({ fingerprint }) => fingerprint === snapshot.tls[0]?.certificates[0])?.chain,
       certificate.cert,
     );
   });

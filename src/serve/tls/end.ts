@@ -1,0 +1,71 @@
+/**
+ * Our end of the TLS connections of the hosts that have certificates and demands in common: a TLS server that listens
+ * nowhere and is handed sockets. So OpenSSL itself chooses between the certificates of a host by what the client offers,
+ * which it does not for a context that Node exchanges within a handshake, and the demands of one host reach no other.
+ */
+import type { Socket } from "node:net";
+import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
+import type { KeyPair } from "./key-pair.ts";
+
+/** What becomes of a handshake. */
+export interface HandshakeListener {
+  done(socket: TLSSocket, end: TlsEnd): void;
+  failed(): void;
+}
+
+export interface TlsEndParts {
+  /** Certificates with keys of different types. The first choice that is not empty and that OpenSSL takes is served. */
+  readonly choices: readonly (readonly KeyPair[])[];
+  readonly options: TlsOptions;
+  /** Bytes in a record at most, as ssl-buffer-size has it. */
+  readonly recordSize: number;
+  readonly listener: HandshakeListener;
+  /** Hears why OpenSSL refuses a choice. */
+  readonly report: (reason: string) => void;
+}
+
+/** Milliseconds. */
+const handshakeTimeout = 10_000;
+/** RFC 8446, 5.1; in bytes. */
+const largestRecord = 16_384;
+
+export class TlsEnd {
+  readonly #parts: TlsEndParts;
+  /** Made for the first client: it costs 0.3 ms and 33 kB, and most of ten thousand hosts are asked for by nobody. */
+  #server: Server | null = null;
+
+  constructor(parts: TlsEndParts) {
+    this.#parts = parts;
+  }
+
+  /** Makes the handshake on a connection whose first bytes are still to be read. */
+  take(socket: Socket): void {
+    this.#server ??= this.#create();
+    this.#server.emit("connection", socket);
+  }
+
+  #create(): Server {
+    const { choices, options, recordSize, listener, report } = this.#parts;
+    for (const pairs of choices) {
+      if (pairs.length === 0) continue;
+      try {
+        const cert = pairs.map(({ chain }) => chain);
+        const key = pairs.map((pair) => pair.key);
+        const server = createServer({ ...options, cert, key, handshakeTimeout });
+        server.on("secureConnection", (socket) => {
+          if (recordSize < largestRecord) socket.setMaxSendFragment(recordSize);
+          listener.done(socket, this);
+        });
+        server.on("tlsClientError", (_error, socket) => {
+          listener.failed();
+          socket.destroy();
+        });
+        return server;
+      } catch (error) {
+        // translate has checked each pair; what only OpenSSL refuses here (a weak key, say) must not take others along.
+        report(error instanceof Error ? error.message : "refused");
+      }
+    }
+    throw new Error("no certificate can be served, not even our own");
+  }
+}

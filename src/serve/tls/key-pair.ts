@@ -1,0 +1,5 @@
+/** A certificate chain and its key as PEM. */
+export interface KeyPair {
+  readonly chain: string;
+  readonly key: string;
+}
