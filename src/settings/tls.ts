@@ -42,7 +42,7 @@ const protocolList: ValueType<readonly TlsProtocol[]> = {
 };
 
 /** A list that OpenSSL takes; colons stand between its elements whatever stood there. */
-export const cipherList: ValueType<string> = {
+const cipherList: ValueType<string> = {
   placeholder: "CIPHERS",
   read: (text) => {
     const value = text.trim().replace(/[\s,:]+/g, ":");
