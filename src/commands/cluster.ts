@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import { referredSecrets as namedByAnnotations } from "../features/registry.ts";
 import type { Log } from "../log.ts";
 import { UsageError } from "../settings/parse.ts";
 import type { CommandName } from "../settings/setting.ts";
@@ -131,6 +132,7 @@ function* referredSecrets(objects: Objects, settings: Settings): Generator<strin
   yield* present(settings.defaultSslCertificate);
   for (const { meta, tls } of selectIngresses(objects, settings).ingresses) {
     for (const { secretName } of tls) if (secretName !== null) yield `${meta.namespace}/${secretName}`;
+    yield* namedByAnnotations(meta.namespace, meta.annotations);
   }
 }
 

@@ -46,6 +46,8 @@ export interface Annotation<T> extends Reader<T> {
   readonly setting?: SettingOf<T>;
   /** True: an invalid value closes the route with 503 instead of leaving it unprotected. */
   readonly guards?: boolean;
+  /** The value names an object of this kind, as namespace/name, which has to be read for it. */
+  readonly refersTo?: "Secret";
 }
 
 /** The defaults that settings give for every Ingress; the same names as the fields of Settings. */
@@ -165,6 +167,7 @@ export interface Row {
   readonly default: string;
   readonly setting: keyof FeatureDefaults | null;
   readonly guards: boolean;
+  readonly refersTo: "Secret" | null;
   readonly summary: string;
 }
 
@@ -249,6 +252,6 @@ function tell<T>(annotation: string, row: Annotation<T>, text: string, refusal: 
 }
 
 function describe<T>(name: string, row: Annotation<T>): Row {
-  const { type, example, summary, aliases = [], setting = null, guards = false } = row;
-  return { name, aliases, type, example, default: row.print(row.default), setting, guards, summary };
+  const { type, example, summary, aliases = [], setting = null, guards = false, refersTo = null } = row;
+  return { name, aliases, type, example, default: row.print(row.default), setting, guards, refersTo, summary };
 }

@@ -64,10 +64,10 @@ export function findAnnotations(annotations: Readonly<Record<string, string>>, r
   return { texts, keys: chosen, mistakes, skipped };
 }
 
-/** In order of precedence: the prefix counts before the name. */
 const keysByRow = new WeakMap<Row, readonly string[]>();
 
-function keysOf(row: Row): readonly string[] {
+/** In order of precedence: the prefix counts before the name. */
+export function keysOf(row: Row): readonly string[] {
   const before = keysByRow.get(row);
   if (before !== undefined) return before;
   const keys = prefixes.flatMap((prefix) => [row.name, ...row.aliases].map((name) => prefix + name));

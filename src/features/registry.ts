@@ -11,14 +11,16 @@ import { cors } from "./cors.ts";
 import type { RequestHook, ResponseHook, RouteHooks } from "./exchange.ts";
 import type { Directive, Feature, FeatureDefaults, Meaning, NginxContext, NginxMap, RouteContext } from "./feature.ts";
 import { loadBalance } from "./load-balance.ts";
-import { findAnnotations } from "./lookup.ts";
+import { findAnnotations, keysOf } from "./lookup.ts";
 import { permanentRedirect } from "./permanent-redirect.ts";
+import { proxySsl } from "./proxy-ssl.ts";
 import { rewrite } from "./rewrite.ts";
 import { serviceUpstream } from "./service-upstream.ts";
 import { sourceRange } from "./source-range.ts";
 import { sslRedirect } from "./ssl-redirect.ts";
 import { timeouts } from "./timeouts.ts";
 import { useRegex } from "./use-regex.ts";
+import { secretName } from "./values.ts";
 
 /**
  * In the order of phases, and within one in the order in which a request meets them: a preflight is answered before any
@@ -35,6 +37,7 @@ export const features: readonly Feature[] = [
   backendProtocol,
   serviceUpstream,
   loadBalance,
+  proxySsl,
   timeouts,
 ];
 
@@ -88,6 +91,23 @@ export function readPolicy(
 }
 
 const rows = features.flatMap((feature) => feature.rows);
+
+/** The annotation of the object that `name` is read from; null when it is not set. */
+export function annotationKey(annotations: Readonly<Record<string, string>>, name: string): string | null {
+  const row = rows.find((each) => each.name === name);
+  return row === undefined ? null : (keysOf(row).find((key) => annotations[key] !== undefined) ?? null);
+}
+
+/** The Secrets, as namespace/name, that the annotations of an Ingress name; only its own namespace has them. */
+export function referredSecrets(namespace: string, annotations: Readonly<Record<string, string>>): readonly string[] {
+  return secretRows.flatMap((row) => {
+    const key = keysOf(row).find((each) => annotations[each] !== undefined);
+    const parsed = key === undefined ? null : secretName.read(annotations[key] ?? "");
+    return parsed !== null && "value" in parsed && parsed.value.startsWith(`${namespace}/`) ? [parsed.value] : [];
+  });
+}
+
+const secretRows = rows.filter(({ refersTo }) => refersTo === "Secret");
 
 const defaultPolicies = new WeakMap<FeatureDefaults, IngressPolicy>();
 

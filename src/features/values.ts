@@ -17,6 +17,31 @@ export const boolean: Reader<boolean> = {
   print: String,
 };
 
+/** As nginx writes it, and ingress-nginx takes it in some annotations; no other spelling is one. */
+export const onOff: Reader<boolean> = {
+  type: "on or off",
+  example: '"on" or "off"',
+  read: (text) => {
+    const word = text.trim();
+    if (word === "on" || word === "off") return { value: word === "on" };
+    const parsed = boolean.read(word);
+    return { refused: "value" in parsed ? { write: parsed.value ? "on" : "off" } : {} };
+  },
+  print: (value) => (value ? "on" : "off"),
+};
+
+/** The name of a Secret with its namespace. */
+export const secretName: Reader<string> = {
+  type: "a Secret's namespace and name",
+  example: "shop/upstream-ca",
+  read: (text) => {
+    const value = text.trim();
+    if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\/[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/.test(value)) return { value };
+    return { refused: value.includes("/") ? {} : { detail: "the namespace is missing" } };
+  },
+  print: String,
+};
+
 /** Of what goes into one header or one argument of nginx.conf, which takes no more than a few thousand. */
 const longestText = 1024;
 

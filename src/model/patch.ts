@@ -3,12 +3,14 @@
  * transport of one host. Branches are compared by identity, which translate keeps for what has not changed.
  */
 import { compareText } from "./problem.ts";
-import type { Backend, Certificate, Host, Snapshot, TlsHost, Upstream } from "./snapshot.ts";
+import type { Authority, Backend, Certificate, Host, Snapshot, TlsHost, Upstream } from "./snapshot.ts";
 
 export interface SnapshotPatch {
   readonly hosts: Changes<Host>;
   readonly upstreams: Changes<Upstream>;
   readonly certificates: Changes<Certificate>;
+  readonly clientCertificates: Changes<Certificate>;
+  readonly authorities: Changes<Authority>;
   /** The whole list; null: unchanged. */
   readonly tls: readonly TlsHost[] | null;
   readonly defaultBackend: Backend;
@@ -26,6 +28,8 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): SnapshotPatch 
     hosts: diffList(before.hosts, after.hosts, hostKey),
     upstreams: diffList(before.upstreams, after.upstreams, upstreamKey),
     certificates: diffList(before.certificates, after.certificates, certificateKey),
+    clientCertificates: diffList(before.clientCertificates, after.clientCertificates, certificateKey),
+    authorities: diffList(before.authorities, after.authorities, certificateKey),
     tls: before.tls === after.tls ? null : after.tls,
     defaultBackend: after.defaultBackend,
     defaultCertificate: after.defaultCertificate,
@@ -49,7 +53,7 @@ function upstreamKey(upstream: Upstream): string {
   return upstream.key;
 }
 
-function certificateKey(certificate: Certificate): string {
+function certificateKey(certificate: Certificate | Authority): string {
   return certificate.fingerprint;
 }
 

@@ -47,11 +47,12 @@ export const problemCodes = {
   DuplicatePath: "Two Ingresses claim one host and path; the older one serves it.",
   InvalidRegex: "A path is not a regular expression that Sluice can match safely; its path answers 503.",
   LiteralRegex: "A path of type Prefix or Exact looks like a regular expression; it is matched literally.",
-  SecretNotFound: "A TLS Secret does not exist; its hosts are served with the default certificate.",
+  SecretNotFound:
+    "A TLS Secret does not exist; its hosts are served with the default certificate, and paths whose upstreams need it answer 503.",
   CertificateInvalid:
-    "A TLS Secret has no usable certificate and key; its hosts are served with the default certificate.",
+    "A TLS Secret has no usable certificate and key, or no usable certificates of authorities; its hosts are served with the default certificate, and paths whose upstreams need it answer 503.",
   CertificateMismatch:
-    "The certificate and the key of a TLS Secret do not belong together, or the certificate does not cover the host; the default certificate is served.",
+    "The certificate and the key of a TLS Secret do not belong together, or the certificate does not cover the host; the default certificate is served, and paths whose upstreams need it answer 503.",
   CertificateExpired:
     "The certificate of a TLS Secret is expired or not yet valid; its hosts are served with the default certificate.",
   DuplicateTlsHost: "Two Ingresses name different Secrets for one host; the older one decides.",

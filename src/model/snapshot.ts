@@ -5,6 +5,7 @@
  */
 import type { BalanceOptions } from "./balance.ts";
 import type { Policy } from "./policy.ts";
+import type { UpstreamTls } from "./upstream-tls.ts";
 
 export interface Snapshot {
   /** Ascending by name. The host named "" serves every name that no other host does. */
@@ -15,6 +16,10 @@ export interface Snapshot {
   readonly tls: readonly TlsHost[];
   /** Ascending by fingerprint. Private keys are kept apart, by the same fingerprint. */
   readonly certificates: readonly Certificate[];
+  /** Those shown to upstreams; ascending by fingerprint. Private keys are kept apart here, too. */
+  readonly clientCertificates: readonly Certificate[];
+  /** Whose certificates are trusted, where one is verified; ascending by fingerprint. */
+  readonly authorities: readonly Authority[];
   /** Answers a request whose host is unknown, or whose path no route of the chosen host matches. */
   readonly defaultBackend: Backend;
   /** Fingerprint of `--default-ssl-certificate`; null means the self-signed one. */
@@ -90,6 +95,8 @@ export interface UpstreamOptions extends BalanceOptions {
   readonly sendProxy?: 1 | 2;
   /** The Service's own address stands for its endpoints, and the cluster's network chooses among them. */
   readonly serviceAddress?: true;
+  /** Where TLS is spoken, and an annotation says something of it. */
+  readonly tls?: UpstreamTls;
 }
 
 export const noOptions: UpstreamOptions = {};
@@ -134,6 +141,16 @@ export interface Certificate {
   readonly secrets: readonly string[];
 }
 
+/** Certificates of certificate authorities. */
+export interface Authority {
+  /** SHA-256 over the PEM text, in lower-case hex. */
+  readonly fingerprint: string;
+  /** One PEM block after the other, in the Secret's order. */
+  readonly chain: string;
+  /** The Secrets that hold them, as namespace/name, ascending. */
+  readonly secrets: readonly string[];
+}
+
 /** Private keys as PEM by certificate fingerprint. Never printed, never part of a Snapshot. */
 export type PrivateKeys = ReadonlyMap<string, string>;
 
@@ -142,6 +159,8 @@ export const emptySnapshot: Snapshot = {
   upstreams: [],
   tls: [],
   certificates: [],
+  clientCertificates: [],
+  authorities: [],
   defaultBackend: { kind: "notFound" },
   defaultCertificate: null,
 };

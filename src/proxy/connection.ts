@@ -3,7 +3,7 @@
  * receives a byte or an end is destroyed at once: whatever it is, it answers no request of ours (response-queue poisoning).
  */
 import type { Socket } from "node:net";
-import { dial } from "./dial.ts";
+import { dial, dialFailure, errorCode } from "./dial.ts";
 import type { ProxyFailure } from "./failure.ts";
 import { ReadBuffer, type Source } from "./read-buffer.ts";
 import type { EndpointPool } from "./upstreams.ts";
@@ -150,24 +150,9 @@ export class UpstreamConnection {
         detail: `${address}: no connection in time`,
       };
     }
-    const reason = errorCode(this.#error);
-    if (connecting) {
-      // A TLS upstream that accepts the connection but not the handshake has seen nothing of the request either.
-      const kind = this.pool.tls && !isConnectError(reason) ? "tls" : "connect-refused";
-      return { kind, side: "upstream", retry: "unsent", detail: `${address}: ${reason}` };
-    }
-    return { kind: "reset", side: "upstream", retry: "idempotent", detail: `${address}: ${reason}` };
+    if (connecting) return dialFailure(this.pool, this.#error);
+    return { kind: "reset", side: "upstream", retry: "idempotent", detail: `${address}: ${errorCode(this.#error)}` };
   }
-}
-
-function errorCode(error: Error | null): string {
-  if (error === null) return "closed";
-  const { code } = error as NodeJS.ErrnoException;
-  return typeof code === "string" ? code : "error";
-}
-
-function isConnectError(code: string): boolean {
-  return code === "ECONNREFUSED" || code === "EHOSTUNREACH" || code === "ENETUNREACH" || code === "ETIMEDOUT";
 }
 
 function ignore(): void {

@@ -1,23 +1,61 @@
 /** Opens the socket of a connection to an endpoint, whatever is spoken on it: TCP, and TLS where the pool says so. */
 import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { ProxyFailure } from "./failure.ts";
 import type { EndpointPool } from "./upstreams.ts";
 
 /** What the speaker of a protocol asks of its socket, beside where it leads. */
 type SocketOptions = Omit<TcpNetConnectOpts, "host" | "port"> & { readonly highWaterMark?: number };
 
-/** Not connected yet: "connect" says when it is, or "secureConnect" over TLS. `alpn`: what TLS offers; nothing by default. */
-export function dial(pool: EndpointPool, options: SocketOptions, alpn: readonly string[] = []): Socket {
+/**
+ * Not connected yet: "connect" says when it is, or "secureConnect" over TLS. `alpn` is what TLS offers to speak; nothing by
+ * default. `preface` are the first bytes of the connection, before those of TLS (PROXY protocol); null: none.
+ */
+export function dial(
+  pool: EndpointPool,
+  options: SocketOptions,
+  alpn: readonly string[] = [],
+  preface: Buffer | null = null,
+): Socket {
   const tcp = { ...options, host: pool.host, port: pool.port };
-  if (!pool.tls) return connectTcp(tcp);
-  return connectTls({
-    ...tcp,
-    // As nginx does without proxy_ssl_verify: the backend's certificate is encryption, not identity.
-    rejectUnauthorized: false,
+  if (pool.security === null) {
+    const socket = connectTcp(tcp);
+    if (preface !== null) socket.write(preface);
+    return socket;
+  }
+  const { session } = pool;
+  const security = {
+    ...pool.security,
     ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
-    ...(pool.serverName === null ? {} : { servername: pool.serverName }),
-    ...(pool.session === null ? {} : { session: pool.session }),
-  }).on("session", (session: Buffer) => {
+    ...(session === null ? {} : { session }),
+  };
+  if (preface === null) return keepSessions(connectTls({ ...tcp, ...security }), pool);
+  const carrier = connectTcp(tcp);
+  carrier.write(preface);
+  return keepSessions(connectTls({ ...options, ...security, socket: carrier }), pool);
+}
+
+/** The last session of a pool makes its next handshake short. Node tells of one only when the certificate has passed. */
+function keepSessions(socket: TLSSocket, pool: EndpointPool): TLSSocket {
+  return socket.on("session", (session: Buffer) => {
     pool.session = session;
   });
+}
+
+/** Why no connection came about; null: it was closed before it was there. The reason is a code, which holds no bytes of others. */
+export function dialFailure(pool: EndpointPool, error: Error | null): ProxyFailure {
+  const reason = errorCode(error);
+  // A TLS upstream that accepts the connection but not the handshake has seen nothing of the request either.
+  const kind = pool.tls && !isConnectError(reason) ? "tls" : "connect-refused";
+  return { kind, side: "upstream", retry: "unsent", detail: `${pool.address}: ${reason}` };
+}
+
+export function errorCode(error: Error | null): string {
+  if (error === null) return "closed";
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === "string" ? code : "error";
+}
+
+function isConnectError(code: string): boolean {
+  return code === "ECONNREFUSED" || code === "EHOSTUNREACH" || code === "ENETUNREACH" || code === "ETIMEDOUT";
 }

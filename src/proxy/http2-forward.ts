@@ -10,6 +10,7 @@ import { linesOf } from "../wire/http2-fields.ts";
 import { readTrailers } from "../wire/trailers.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
+import { dialFailure } from "./dial.ts";
 import { hasNoBody, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { UpstreamSession, UpstreamStreamHandler } from "./http2-session.ts";
@@ -263,7 +264,7 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
       detail: detail === "" ? address : `${address}: ${detail}`,
     });
     if (session.timedOut) return cause("connect-timeout", "unsent", "no connection in time");
-    if (!session.established) return cause("connect-refused", "unsent", "no connection");
+    if (!session.established && this.#pool !== null) return dialFailure(this.#pool, session.error);
     // RFC 9113, 8.7: the endpoint says that it has not begun to work on it.
     if (code === errorCode.refusedStream && !session.lost) return cause("refused-stream", "unsent", "");
     if (!session.lost) return cause("reset", "idempotent", `reset (${code})`);

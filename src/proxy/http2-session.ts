@@ -60,6 +60,8 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   established = false;
   /** It did not take it in time. */
   timedOut = false;
+  /** What ended it; null: nothing but a close. */
+  error: Error | null = null;
   /** Bytes came last at this time, on the wheel's clock. */
   receivedAt = 0;
   readonly #pool: EndpointPool;
@@ -89,7 +91,10 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
     socket.on("drain", () => this.#drained());
     socket.on("end", () => socket.destroy());
     // The close that follows an error tells all that there is to know, but a turn of the loop later.
-    socket.on("error", () => this.#retire());
+    socket.on("error", (error) => {
+      this.error = error;
+      this.#retire();
+    });
     socket.on("close", () => this.#closed());
     this.#session.start();
   }

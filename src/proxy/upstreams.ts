@@ -4,6 +4,8 @@
  * connection.
  */
 import type { Endpoint, Upstream } from "../model/snapshot.ts";
+import { isOverTls, sentName, tlsName } from "../model/upstream-tls.ts";
+import type { ClientTls, TlsOptions } from "./client-tls.ts";
 import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { type BalanceParts, LiveUpstream } from "./live-upstream.ts";
@@ -36,8 +38,10 @@ export class EndpointPool {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
-  /** SNI sent to a TLS upstream; null: none, as nginx does without proxy_ssl_server_name. */
-  readonly serverName: string | null;
+  /** What TLS is spoken with; null: none is. */
+  readonly security: TlsOptions | null;
+  /** The version of the PROXY protocol that begins each connection; 0: none does. */
+  readonly sendProxy: 0 | 1 | 2;
   readonly limits: PoolLimits;
   readonly wheel: TimingWheel;
   readonly counters: PoolCounters;
@@ -51,8 +55,8 @@ export class EndpointPool {
 
   constructor(
     endpoint: Endpoint,
-    tls: boolean,
-    serverName: string | null,
+    security: TlsOptions | null,
+    sendProxy: 0 | 1 | 2,
     limits: PoolLimits,
     wheel: TimingWheel,
     counters: PoolCounters,
@@ -62,8 +66,9 @@ export class EndpointPool {
     this.address = endpoint.address.includes(":")
       ? `[${endpoint.address}]:${endpoint.port}`
       : `${endpoint.address}:${endpoint.port}`;
-    this.tls = tls;
-    this.serverName = serverName;
+    this.tls = security !== null;
+    this.security = security;
+    this.sendProxy = sendProxy;
     this.limits = limits;
     this.wheel = wheel;
     this.counters = counters;
@@ -110,21 +115,35 @@ export class EndpointPool {
   }
 }
 
+interface SecurityParts {
+  readonly tls: ClientTls;
+  /** Hears of an upstream whose TLS options the library refuses: it has no endpoints then. */
+  readonly refused: (upstream: string, reason: string) => void;
+}
+
 export class Upstreams {
   readonly #limits: PoolLimits;
   readonly #wheel: TimingWheel;
   readonly #counters: PoolCounters;
   readonly #balance: BalanceParts;
+  readonly #security: SecurityParts;
   readonly #live = new Map<string, LiveUpstream>();
   readonly #source = new Map<string, Upstream>();
   readonly #pools = new Map<string, EndpointPool>();
   readonly #users = new Map<string, number>();
 
-  constructor(limits: PoolLimits, wheel: TimingWheel, counters: PoolCounters, balance: BalanceParts) {
+  constructor(
+    limits: PoolLimits,
+    wheel: TimingWheel,
+    counters: PoolCounters,
+    balance: BalanceParts,
+    security: SecurityParts,
+  ) {
     this.#limits = limits;
     this.#wheel = wheel;
     this.#counters = counters;
     this.#balance = balance;
+    this.#security = security;
   }
 
   /** The upstream of that key, made empty when it is not known yet. */
@@ -138,7 +157,8 @@ export class Upstreams {
   }
 
   /** Replaces an upstream's endpoints; requests under way keep the connections they have. */
-  set(upstream: Upstream): void {
+  set(next: Upstream): void {
+    const upstream = this.#usable(next);
     const live = this.get(upstream.key);
     const before = this.#source.get(upstream.key);
     const pools = upstream.endpoints.map((endpoint) => this.#use(upstream, endpoint));
@@ -166,18 +186,24 @@ export class Upstreams {
     for (const pool of this.#pools.values()) pool.retire();
   }
 
+  #usable(upstream: Upstream): Upstream {
+    try {
+      this.#security.tls.optionsOf(upstream);
+      return upstream;
+    } catch (error) {
+      // translate has tried the certificate; what is refused nevertheless must not take the others along.
+      this.#security.refused(upstream.key, error instanceof Error ? error.message : "refused");
+      return { ...upstream, endpoints: [] };
+    }
+  }
+
   #use(upstream: Upstream, endpoint: Endpoint): EndpointPool {
     const key = poolKey(upstream, endpoint);
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      pool = new EndpointPool(
-        endpoint,
-        overTls(upstream.protocol),
-        upstream.externalName,
-        this.#limits,
-        this.#wheel,
-        this.#counters,
-      );
+      const security = this.#security.tls.optionsOf(upstream);
+      const { sendProxy = 0 } = upstream.options;
+      pool = new EndpointPool(endpoint, security, sendProxy, this.#limits, this.#wheel, this.#counters);
       this.#pools.set(key, pool);
     }
     this.#users.set(key, (this.#users.get(key) ?? 0) + 1);
@@ -199,12 +225,25 @@ export class Upstreams {
   }
 }
 
-/** Two Services in front of one endpoint share its connections; TLS to different server names does not. */
-function poolKey(upstream: Upstream, endpoint: Endpoint): string {
-  const { protocol, externalName } = upstream;
-  return `${protocol} ${overTls(protocol) ? (externalName ?? "") : ""} ${endpoint.address} ${endpoint.port}`;
+/** Two Services in front of one endpoint share its connections; those that are spoken to in another way do not. */
+function poolKey(upstream: Upstream, { address, port }: Endpoint): string {
+  return `${mannerOf(upstream)} ${address} ${port}`;
 }
 
-function overTls(protocol: Upstream["protocol"]): boolean {
-  return protocol === "https" || protocol === "grpcs";
+const manners = new WeakMap<Upstream, string>();
+
+/** Equal for upstreams whose connections are opened alike. */
+function mannerOf(upstream: Upstream): string {
+  let manner = manners.get(upstream);
+  if (manner === undefined) {
+    const { protocol, options } = upstream;
+    const security = isOverTls(protocol) ? [options.tls ?? null, sentName(upstream), verifiedName(upstream)] : [];
+    manner = JSON.stringify([protocol, options.sendProxy ?? 0, ...security]);
+    manners.set(upstream, manner);
+  }
+  return manner;
+}
+
+function verifiedName(upstream: Upstream): string {
+  return upstream.options.tls?.verify === true ? tlsName(upstream) : "";
 }

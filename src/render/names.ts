@@ -51,6 +51,11 @@ export function certificateFile(fingerprint: string): string | null {
   return /^[0-9a-f]{1,128}$/.test(fingerprint) ? `certs/${fingerprint}` : null;
 }
 
+/** Where the certificates of authorities are, relative to nginx.conf; null for what is no fingerprint. */
+export function authorityFile(fingerprint: string): string | null {
+  return /^[0-9a-f]{1,128}$/.test(fingerprint) ? `certs/${fingerprint}.ca.crt` : null;
+}
+
 /** Text that is ours, and may hold variables. */
 export function ours(text: string): NginxArg {
   return { nginx: text };

@@ -8,7 +8,7 @@ import type { PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
 import { balanceDifferences, writeBalance } from "./balance.ts";
 import type { Configuration, Note, UpstreamBlock } from "./configuration.ts";
 import { layOut, type Templates } from "./layout.ts";
-import { certificateFile, endpointAddress, upstreamName } from "./names.ts";
+import { authorityFile, certificateFile, endpointAddress, upstreamName } from "./names.ts";
 import { isUsable } from "./routes.ts";
 import { type Only, selectPart } from "./select.ts";
 import { writeServers } from "./servers.ts";
@@ -68,6 +68,7 @@ export function renderNginx(input: RenderInput): Rendering {
   for (const { path, chain, key } of pairs.values()) {
     files.push(file(`${path}.crt`, chain), file(`${path}.key`, key));
   }
+  for (const { path, chain } of authorityFiles(snapshot).values()) files.push(file(path, chain));
   if (fallback === null && selfSigned !== null) {
     files.push(file(`${selfSignedFile}.crt`, selfSigned.chain), file(`${selfSignedFile}.key`, selfSigned.key));
   }
@@ -84,9 +85,16 @@ export function configure(
 } {
   const upstreams = new Map(snapshot.upstreams.map((upstream) => [upstream.key, upstream]));
   const pairs = keyPairs(snapshot, keys);
+  const authorities = authorityFiles(snapshot);
   const { servers, maps, notes } = writeServers(
     snapshot,
-    { upstreams },
+    {
+      upstreams,
+      files: {
+        pair: (fingerprint) => pairs.get(fingerprint)?.path ?? null,
+        authority: (fingerprint) => authorities.get(fingerprint)?.path ?? null,
+      },
+    },
     (fingerprint) => pairs.get(fingerprint)?.path ?? null,
   );
   const speaksGrpc = snapshot.upstreams.some(({ protocol }) => protocol === "grpc" || protocol === "grpcs");
@@ -102,10 +110,10 @@ interface KeyPair {
   readonly key: string;
 }
 
-/** The certificates that can be served, by fingerprint. nginx does not start when a file of a pair is missing. */
+/** The certificates that can be served or shown, by fingerprint. nginx does not start when a file of a pair is missing. */
 function keyPairs(snapshot: Snapshot, keys: PrivateKeys): ReadonlyMap<string, KeyPair> {
   const pairs = new Map<string, KeyPair>();
-  for (const { fingerprint, chain } of snapshot.certificates) {
+  for (const { fingerprint, chain } of [...snapshot.certificates, ...snapshot.clientCertificates]) {
     const path = certificateFile(fingerprint);
     const key = keys.get(fingerprint);
     if (path !== null && key !== undefined) {
@@ -113,6 +121,15 @@ function keyPairs(snapshot: Snapshot, keys: PrivateKeys): ReadonlyMap<string, Ke
     }
   }
   return pairs;
+}
+
+function authorityFiles({ authorities }: Snapshot): ReadonlyMap<string, Omit<KeyPair, "key">> {
+  const files = new Map<string, Omit<KeyPair, "key">>();
+  for (const { fingerprint, chain } of authorities) {
+    const path = authorityFile(fingerprint);
+    if (path !== null) files.set(fingerprint, { path, chain });
+  }
+  return files;
 }
 
 const selfSignedFile = "certs/self-signed";

@@ -5,12 +5,15 @@
 import type { Directive, NginxMap } from "../features/feature.ts";
 import { renderPolicy } from "../features/registry.ts";
 import type { Backend, Route, Upstream } from "../model/snapshot.ts";
+import { isOverTls } from "../model/upstream-tls.ts";
 import { refuseDirective, refuseMap } from "./arguments.ts";
 import { endpointAddress, ours, upstreamName } from "./names.ts";
 import { refuseArgument } from "./quote.ts";
+import { type TlsFiles, writeUpstreamTls } from "./upstream-tls.ts";
 
 export interface RouteContext {
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly files: TlsFiles;
 }
 
 export interface RouteText {
@@ -39,7 +42,10 @@ export function writeRoute(
     // Without the directive a guard could be missing.
     return { directives: [unavailable], maps: [], inexact: [`closed, for an argument ${refused}`] };
   }
-  const inexact = route.closed === null ? policy.inexpressible.map(({ reason }) => reason) : [];
+  const inexact =
+    route.closed === null
+      ? [...policy.inexpressible.map(({ reason }) => reason), ...unsaid(route.backend, context)]
+      : [];
   return { directives, maps: policy.maps, inexact };
 }
 
@@ -78,7 +84,9 @@ function writeBackend(backend: Backend, context: RouteContext): readonly Directi
       return [answer(503)];
     case "upstream": {
       const upstream = context.upstreams.get(backend.upstream);
-      return upstream === undefined || !isUsable(upstream) ? [answer(503)] : speak(pass(upstream), backend, context);
+      return upstream === undefined || !isUsable(upstream)
+        ? [answer(503)]
+        : speak(pass(upstream, context), backend, context);
     }
   }
 }
@@ -105,10 +113,15 @@ function speak(directives: readonly Directive[], backend: Backend, context: Rout
   return directives.map((directive) => ({ ...directive, name: directive.name.replace(/^proxy_/, "grpc_") }));
 }
 
-function pass({ key, protocol, externalName }: Upstream): readonly Directive[] {
-  const directives: Directive[] = [];
-  if ((protocol === "https" || protocol === "grpcs") && externalName !== null) {
-    directives.push({ name: "proxy_ssl_server_name", args: ["on"] }, { name: "proxy_ssl_name", args: [externalName] });
-  }
-  return [...directives, { name: "proxy_pass", args: [`${protocol}://${upstreamName(key)}`] }];
+/** What the upstream asks for and nginx cannot do. */
+function unsaid(backend: Backend, { upstreams }: RouteContext): readonly string[] {
+  const upstream = backend.kind === "upstream" ? upstreams.get(backend.upstream) : undefined;
+  if (upstream?.options.sendProxy === undefined) return [];
+  return ["the upstream gets no header of the PROXY protocol: nginx sends one for TCP services alone"];
+}
+
+function pass(upstream: Upstream, context: RouteContext): readonly Directive[] {
+  const { key, protocol } = upstream;
+  const target: Directive = { name: "proxy_pass", args: [`${protocol}://${upstreamName(key)}`] };
+  return isOverTls(protocol) ? [...writeUpstreamTls(upstream, context.files), target] : [target];
 }

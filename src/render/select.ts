@@ -15,7 +15,10 @@ export function selectPart(snapshot: Snapshot, only: Only): Snapshot {
   const backends = hosts
     .flatMap(({ routes, defaultRoute }) => (defaultRoute === null ? routes : [...routes, defaultRoute]))
     .map(({ backend }) => backend);
-  const upstreams = new Set([...backends, snapshot.defaultBackend].flatMap(upstreamOf));
+  const keys = new Set([...backends, snapshot.defaultBackend].flatMap(upstreamOf));
+  const upstreams = snapshot.upstreams.filter(({ key }) => keys.has(key));
+  const shown = new Set(upstreams.map(({ options }) => options.tls?.certificate));
+  const trusted = new Set(upstreams.map(({ options }) => options.tls?.authority));
 
   const names = new HostMap<Host>();
   for (const host of hosts) {
@@ -27,8 +30,10 @@ export function selectPart(snapshot: Snapshot, only: Only): Snapshot {
     ...snapshot,
     hosts,
     tls,
-    upstreams: snapshot.upstreams.filter(({ key }) => upstreams.has(key)),
+    upstreams,
     certificates: snapshot.certificates.filter(({ fingerprint }) => fingerprints.has(fingerprint)),
+    clientCertificates: snapshot.clientCertificates.filter(({ fingerprint }) => shown.has(fingerprint)),
+    authorities: snapshot.authorities.filter(({ fingerprint }) => trusted.has(fingerprint)),
   };
 }
 

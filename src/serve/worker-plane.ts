@@ -8,7 +8,8 @@ import { hrtime } from "node:process";
 import { compilePolicy } from "../features/registry.ts";
 import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
 import type { Policy } from "../model/policy.ts";
-import { type Backend, emptySnapshot, type Host, type Route } from "../model/snapshot.ts";
+import { type Backend, emptySnapshot, type Host, type PrivateKeys, type Route } from "../model/snapshot.ts";
+import { ClientTls } from "../proxy/client-tls.ts";
 import type { RequestExchange } from "../proxy/exchange.ts";
 import type { ProxyFailure } from "../proxy/failure.ts";
 import type { LiveRoute, Plane, Routes } from "../proxy/plane.ts";
@@ -36,6 +37,8 @@ export interface PlaneParts {
   readonly loads: LoadTable;
   readonly accessLog: AccessLog;
   readonly reportFailure: (exchange: RequestExchange, cause: ProxyFailure) => void;
+  /** An upstream cannot be spoken to as it is asked for. */
+  readonly reportUpstream: (upstream: string, reason: string) => void;
 }
 
 export class WorkerPlane implements Plane {
@@ -48,6 +51,7 @@ export class WorkerPlane implements Plane {
   trusts: (address: string) => boolean;
   readonly upstreams: Upstreams;
   readonly #parts: PlaneParts;
+  readonly #tls = new ClientTls();
   readonly #randomBytes = Buffer.alloc(16 * requestIdsAtOnce);
   #randomAt = this.#randomBytes.length;
   #settings: WorkerSettings;
@@ -62,20 +66,26 @@ export class WorkerPlane implements Plane {
     this.#settings = parts.settings;
     this.counters = parts.counters;
     this.wheel = new TimingWheel(this.clock, tick);
-    this.upstreams = new Upstreams(defaultPoolLimits, this.wheel, parts.counters, {
+    const balance = {
       clock: commonClock(),
       random: Math.random,
-      placeOf: (upstream, index) => parts.loads.place(upstream, index),
+      placeOf: (upstream: string, index: number) => parts.loads.place(upstream, index),
       failing: () => {},
-    });
+    };
+    const security = { tls: this.#tls, refused: parts.reportUpstream };
+    this.upstreams = new Upstreams(defaultPoolLimits, this.wheel, parts.counters, balance, security);
     this.trusts = addressSet(parts.settings.trustedProxies);
     this.#table = compileTable<LiveRoute>(emptySnapshot, () => this.#unmatched());
     this.routes = { table: this.#table, unmatched: this.#unmatched() };
     setInterval(() => this.wheel.turn(), tick).unref();
   }
 
-  /** New pools open first, then the routes are swapped, then pools that are gone drain. */
-  apply(patch: SnapshotPatch): void {
+  /**
+   * New pools open first, then the routes are swapped, then pools that are gone drain. `keys` are those of the
+   * certificates that are new.
+   */
+  apply(patch: SnapshotPatch, keys: PrivateKeys): void {
+    this.#tls.add(patch, keys);
     for (const upstream of patch.upstreams.set) this.upstreams.set(upstream);
     this.#hosts = applyHosts(this.#hosts, patch.hosts);
     const compile: RouteValue<LiveRoute> = (route, host, captures) => this.#compile(route, host, captures);
@@ -83,6 +93,7 @@ export class WorkerPlane implements Plane {
     this.#defaultBackend = patch.defaultBackend;
     this.routes = { table: this.#table, unmatched: this.#unmatched() };
     for (const key of patch.upstreams.gone) this.upstreams.remove(key);
+    this.#tls.drop(patch);
   }
 
   /** For requests from now on. Routes have the settings that concern them in their policies, which come by apply(). */

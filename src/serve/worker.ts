@@ -32,7 +32,15 @@ function run(start: WorkerStart): void {
   const batch = new AccessLogBatch((lines) => send({ kind: "lines", lines }, [lines.buffer]));
   const accessLog = new AccessLog(settings.accessLogFormat, batch);
   const loads = new LoadTable(start.index, start.workers);
-  const plane = new WorkerPlane({ settings, counters, series, loads, accessLog, reportFailure: failureReporter() });
+  const reportUpstream = (upstream: string, reason: string): void =>
+    send({
+      kind: "log",
+      level: "error",
+      message: "an upstream cannot be used; it answers 503",
+      fields: { upstream, reason },
+    });
+  const reportFailure = failureReporter();
+  const plane = new WorkerPlane({ settings, counters, series, loads, accessLog, reportFailure, reportUpstream });
   const tls = {
     settings,
     selfSigned: start.selfSigned,
@@ -53,8 +61,9 @@ function run(start: WorkerStart): void {
         if (message.series !== null) series.apply(message.series);
         if (message.loads !== null) loads.apply(message.loads);
         // Certificates first: a host must never be served without the certificate that came with it.
-        listeners.tls.apply(message.patch, new Map(message.keys));
-        plane.apply(message.patch);
+        const keys = new Map(message.keys);
+        listeners.tls.apply(message.patch, keys);
+        plane.apply(message.patch, keys);
         send({ kind: "applied", revision: message.revision });
         return;
       }

@@ -4,7 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import type { Log } from "../log.ts";
-import { diffSnapshots } from "../model/patch.ts";
+import { diffSnapshots, type SnapshotPatch } from "../model/patch.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
 import type { LoadRegistry } from "./loads.ts";
 import type { FromWorker, ListenOn, ToWorker, WorkerSettings, WorkerStart } from "./messages.ts";
@@ -97,7 +97,7 @@ export class Workers {
     this.#published = next;
     this.#revision = next.revision;
     const patch = diffSnapshots(before.snapshot, next.snapshot);
-    const keys = newKeys(patch.certificates.set, next.keys);
+    const keys = newKeys(patch, next.keys);
     const loads = this.#options.loads.assign(patch.upstreams);
     for (const [index, { worker }] of this.#slots.entries()) {
       send(worker, { kind: "apply", revision: next.revision, patch, keys, series: series?.[index] ?? null, loads });
@@ -219,7 +219,7 @@ export class Workers {
       kind: "apply",
       revision,
       patch,
-      keys: newKeys(snapshot.certificates, keys),
+      keys: newKeys(patch, keys),
       series: null,
       loads: this.#options.loads.everything(),
     });
@@ -242,8 +242,8 @@ export class Workers {
   }
 }
 
-function newKeys(certificates: readonly { readonly fingerprint: string }[], keys: PrivateKeys): [string, string][] {
-  return certificates.flatMap(({ fingerprint }) => {
+function newKeys({ certificates, clientCertificates }: SnapshotPatch, keys: PrivateKeys): [string, string][] {
+  return [...certificates.set, ...clientCertificates.set].flatMap(({ fingerprint }) => {
     const key = keys.get(fingerprint);
     return key === undefined ? [] : [[fingerprint, key] as [string, string]];
   });

@@ -11,6 +11,7 @@ import type { Ingress, IngressTls, Secret } from "../sources/objects.ts";
 import { type Claimant, lostClaim } from "./conflicts.ts";
 import { coversHost, type KeyPair, readKeyPair } from "./key-pair.ts";
 import { listed, type Mistake, problemAt, settingProblem } from "./mistake.ts";
+import type { UpstreamTrust } from "./upstream-tls.ts";
 
 export interface CertificateInput {
   /** Ours, oldest first. */
@@ -18,6 +19,8 @@ export interface CertificateInput {
   readonly secrets: ReadonlyMap<string, Secret>;
   /** `namespace/name`, or null. */
   readonly defaultSslCertificate: string | null;
+  /** What upstreams are shown. */
+  readonly trusts: readonly UpstreamTrust[];
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -25,6 +28,9 @@ export interface CertificateInput {
 export interface CertificateChoice {
   readonly tls: readonly TlsHost[];
   readonly certificates: readonly Certificate[];
+  /** Those shown to upstreams. */
+  readonly clientCertificates: readonly Certificate[];
+  /** Of both. */
   readonly keys: PrivateKeys;
   readonly defaultCertificate: string | null;
   /** True when an Ingress lists the host, or the wildcard over it, under spec.tls. */
@@ -40,6 +46,7 @@ export function chooseCertificates(input: CertificateInput): CertificateChoice {
     for (const [index, entry] of ingress.tls.entries()) chooser.add(ingress, entry, `spec.tls[${index}]`);
   }
   const defaultCertificate = chooser.chooseDefault(input.defaultSslCertificate);
+  for (const { pair, secret } of input.trusts) if (pair !== null) chooser.addClient(pair, secret);
   return { ...chooser.choice(), defaultCertificate };
 }
 
@@ -60,8 +67,8 @@ class CertificateChooser {
   readonly #input: CertificateInput;
   readonly #drafts = new Map<string, Draft>();
   readonly #listed = new Set<string>();
-  /** By fingerprint, with the Secrets that hold the pair. */
-  readonly #used = new Map<string, { readonly pair: KeyPair; readonly secrets: Set<string> }>();
+  readonly #used: Pairs = new Map();
+  readonly #clients: Pairs = new Map();
   readonly #problems: Problem[] = [];
   #recheckAt: number | null = null;
 
@@ -97,19 +104,18 @@ class CertificateChooser {
     return null;
   }
 
+  /** A pair that is shown to upstreams. Whether it is expired is for them to judge. */
+  addClient(pair: KeyPair, secret: string): void {
+    note(this.#clients, pair, secret);
+  }
+
   choice(): Omit<CertificateChoice, "defaultCertificate"> {
-    const used = [...this.#used.values()].sort((a, b) => compareText(a.pair.fingerprint, b.pair.fingerprint));
     const listed = this.#listed;
     return {
       tls: [...this.#drafts].map(([host, draft]) => tlsHost(host, draft)).sort(compareTlsHosts),
-      certificates: used.map(({ pair, secrets }) => ({
-        fingerprint: pair.fingerprint,
-        chain: pair.chain,
-        names: pair.names,
-        notAfter: pair.notAfter,
-        secrets: [...secrets].sort(compareText),
-      })),
-      keys: new Map(used.map(({ pair }) => [pair.fingerprint, pair.key])),
+      certificates: certificatesOf(this.#used),
+      clientCertificates: certificatesOf(this.#clients),
+      keys: new Map([...this.#used, ...this.#clients].map(([fingerprint, { pair }]) => [fingerprint, pair.key])),
       hasTls: (host) => listed.has(host) || listed.has(wildcardOver(host)),
       problems: this.#problems,
       recheckAt: this.#recheckAt,
@@ -152,9 +158,7 @@ class CertificateChooser {
   }
 
   #use(pair: KeyPair, secret: string): string {
-    const used = this.#used.get(pair.fingerprint);
-    if (used === undefined) this.#used.set(pair.fingerprint, { pair, secrets: new Set([secret]) });
-    else used.secrets.add(secret);
+    note(this.#used, pair, secret);
     return pair.fingerprint;
   }
 
@@ -197,7 +201,24 @@ export function compareTlsHosts(a: TlsHost, b: TlsHost): number {
   return compareText(a.host, b.host);
 }
 
-export function compareCertificates(a: Certificate, b: Certificate): number {
+/** By fingerprint, with the Secrets that hold the pair. */
+type Pairs = Map<string, { readonly pair: KeyPair; readonly secrets: Set<string> }>;
+
+function note(pairs: Pairs, pair: KeyPair, secret: string): void {
+  const noted = pairs.get(pair.fingerprint);
+  if (noted === undefined) pairs.set(pair.fingerprint, { pair, secrets: new Set([secret]) });
+  else noted.secrets.add(secret);
+}
+
+function certificatesOf(pairs: Pairs): readonly Certificate[] {
+  return [...pairs.values()]
+    .sort((a, b) => compareText(a.pair.fingerprint, b.pair.fingerprint))
+    .map(({ pair: { fingerprint, chain, names, notAfter }, secrets }) => {
+      return { fingerprint, chain, names, notAfter, secrets: [...secrets].sort(compareText) };
+    });
+}
+
+export function compareCertificates(a: Pick<Certificate, "fingerprint">, b: Pick<Certificate, "fingerprint">): number {
   return compareText(a.fingerprint, b.fingerprint);
 }
 

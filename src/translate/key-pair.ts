@@ -78,7 +78,7 @@ function read(secret: Secret): KeyPair | Mistake {
 }
 
 /** Every certificate of the text; null when there is none or one does not parse. */
-function parseChain(text: string): readonly X509Certificate[] | null {
+export function parseChain(text: string): readonly X509Certificate[] | null {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
   try {
     return blocks === null ? null : blocks.map((block) => new X509Certificate(block));

@@ -13,12 +13,18 @@ import type { Claimant } from "./conflicts.ts";
 import { problemAt } from "./mistake.ts";
 import { readPath } from "./paths.ts";
 import { onePolicy } from "./policies.ts";
+import type { UpstreamTrust } from "./upstream-tls.ts";
+import type { Wish } from "./upstreams.ts";
 
 export interface Rules {
   readonly ingress: Ingress;
   /** namespace/name */
   readonly id: string;
   readonly policy: Policy;
+  /** How its upstreams are spoken to. */
+  readonly wish: Wish;
+  /** What of its Secret they need; null: nothing, or the Secret has not been read yet. */
+  readonly trust: UpstreamTrust | null;
   /** Why every route is closed; null when they are open. */
   readonly closed: string | null;
   /** Of spec.defaultBackend. */
@@ -86,6 +92,8 @@ function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
     ingress,
     id: `${meta.namespace}/${meta.name}`,
     policy,
+    wish,
+    trust: null,
     closed,
     defaultTarget: ingress.defaultBackend === null ? null : targetOf(meta.namespace, ingress.defaultBackend, wish),
     hosts: [...new Set(ingress.rules.map((rule) => rule.host))],

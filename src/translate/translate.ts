@@ -15,6 +15,7 @@ import { buildHosts, compareRoutes } from "./hosts.ts";
 import { settingProblem } from "./mistake.ts";
 import { readRules } from "./rules.ts";
 import { share, shareKeys, shareSorted } from "./share.ts";
+import { authoritiesOf, withUpstreamTls } from "./upstream-tls.ts";
 import { findUpstreamPort, readUpstream } from "./upstreams.ts";
 
 /** The fields of Settings that translation depends on. */
@@ -52,12 +53,14 @@ export interface Translation {
 export function translate(input: TranslateInput, previous: Translation | null): Translation {
   const { objects, settings, resolved, now } = input;
   const selected = selectIngresses(objects, settings);
-  const read = selected.ingresses.map((ingress) => readRules(ingress, settings));
+  const read = selected.ingresses.map((ingress) => withUpstreamTls(readRules(ingress, settings), objects.secrets));
   const rules = read.filter((each) => !each.skipped);
+  const trusts = rules.flatMap(({ trust }) => trust ?? []);
   const certificates = chooseCertificates({
     ingresses: rules.map((each) => each.ingress),
     secrets: objects.secrets,
     defaultSslCertificate: settings.defaultSslCertificate,
+    trusts,
     now,
   });
   const backends = new Backends({ objects, resolved }, settings);
@@ -79,6 +82,8 @@ export function translate(input: TranslateInput, previous: Translation | null): 
       upstreams,
       tls: certificates.tls,
       certificates: certificates.certificates,
+      clientCertificates: certificates.clientCertificates,
+      authorities: authoritiesOf(trusts),
       defaultBackend: unmatched.backend,
       defaultCertificate: certificates.defaultCertificate,
     },
@@ -204,6 +209,8 @@ function shareTranslation(previous: Translation | null, next: Translation): Tran
     upstreams: shareSorted(before.upstreams, next.snapshot.upstreams, compareUpstreams),
     tls: shareSorted(before.tls, next.snapshot.tls, compareTlsHosts),
     certificates: shareSorted(before.certificates, next.snapshot.certificates, compareCertificates),
+    clientCertificates: shareSorted(before.clientCertificates, next.snapshot.clientCertificates, compareCertificates),
+    authorities: shareSorted(before.authorities, next.snapshot.authorities, compareCertificates),
     defaultBackend: share(before.defaultBackend, next.snapshot.defaultBackend),
     defaultCertificate: next.snapshot.defaultCertificate,
   };

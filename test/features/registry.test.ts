@@ -224,6 +224,13 @@ describe("readPolicy", () => {
     ["whitelist-source-range", "10.0.0.0/33"],
     ["allowlist-source-range", ""],
     ["denylist-source-range", "everybody"],
+    ["proxy-ssl-secret", "upstream-ca"],
+    ["proxy-ssl-verify", "true"],
+    ["proxy-ssl-verify-depth", "two"],
+    ["proxy-ssl-name", "10.0.0.1"],
+    ["proxy-ssl-server-name", "yes"],
+    ["proxy-ssl-protocols", "TLS1.2"],
+    ["proxy-ssl-ciphers", "NO-SUCH-CIPHER"],
     ["backend-protocol", "HTPS"],
     ["backend-protocol", "FCGI"],
   ];
@@ -237,7 +244,7 @@ describe("readPolicy", () => {
       assert.equal(problem.field, `metadata.annotations[${nginx}${name}]`);
       assert.ok(problem.message.startsWith(`${JSON.stringify(value)} is not `), problem.message);
       assert.match(problem.message, /; write \S/);
-      const guarding = /range|backend/.test(name);
+      const guarding = /range|backend|ssl-(secret|verify|name)/.test(name);
       assert.equal(
         closed,
         guarding ? `annotation ${nginx}${name} is ${value === "FCGI" ? "not supported" : "invalid"}` : null,

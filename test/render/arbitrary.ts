@@ -4,6 +4,7 @@ import { parseHashKey } from "../../src/features/hash-key.ts";
 import type { Algorithm } from "../../src/model/balance.ts";
 import type { Policy } from "../../src/model/policy.ts";
 import {
+  type Authority,
   type Backend,
   type Certificate,
   type Host,
@@ -13,6 +14,7 @@ import {
   type TlsHost,
   type Upstream,
 } from "../../src/model/snapshot.ts";
+import { tlsVersions, type UpstreamTls } from "../../src/model/upstream-tls.ts";
 import { hostileText, mostly } from "../support/hostile.ts";
 
 const label = fc.constantFrom("shop", "web", "api", "a", "b-c", "x1");
@@ -120,20 +122,39 @@ const algorithm: fc.Arbitrary<Algorithm> = fc.oneof(
   }),
 );
 
-const upstream: fc.Arbitrary<Upstream> = fc.record({
-  key: mostly(upstreamKey),
-  protocol: fc.constantFrom("http", "https", "grpc", "grpcs"),
-  options: fc.oneof(fc.constant(noOptions), fc.record({ algorithm })),
-  service: serviceRef(),
-  endpoints: fc.array(
-    fc.record({
-      address: mostly(fc.constantFrom("10.0.0.1", "2001:db8::1")),
-      port: fc.constantFrom(8080, 80, 0, 70_000),
-    }),
-    { maxLength: 3 },
-  ),
-  externalName: fc.option(mostly(fc.constant("api.example.com"))),
-});
+const upstreamTls = (ciphers: fc.Arbitrary<string>): fc.Arbitrary<UpstreamTls> =>
+  fc.record({
+    secret: fc.option(hostileText),
+    certificate: fc.option(hostileText),
+    verify: fc.boolean(),
+    authority: fc.option(mostly(fc.constantFrom("a1", "a2"))),
+    verifyDepth: fc.nat(100),
+    name: fc.option(mostly(fc.constant("api.example.com"))),
+    sendName: fc.option(fc.boolean()),
+    protocols: fc.subarray([...tlsVersions]),
+    ciphers,
+  });
+
+const upstream = (ciphers: fc.Arbitrary<string>): fc.Arbitrary<Upstream> =>
+  fc.record({
+    key: mostly(upstreamKey),
+    protocol: fc.constantFrom("http", "https", "grpc", "grpcs"),
+    options: fc.oneof(
+      fc.constant(noOptions),
+      fc.record({ algorithm }),
+      fc.record({ tls: upstreamTls(ciphers) }),
+      fc.constant({ sendProxy: 1 } as const),
+    ),
+    service: serviceRef(),
+    endpoints: fc.array(
+      fc.record({
+        address: mostly(fc.constantFrom("10.0.0.1", "2001:db8::1")),
+        port: fc.constantFrom(8080, 80, 0, 70_000),
+      }),
+      { maxLength: 3 },
+    ),
+    externalName: fc.option(mostly(fc.constant("api.example.com"))),
+  });
 
 const tlsHost: fc.Arbitrary<TlsHost> = fc.record({
   host: mostly(hostName),
@@ -149,22 +170,46 @@ const certificate: fc.Arbitrary<Certificate> = fc.record({
   secrets: fc.array(hostileText, { maxLength: 2 }),
 });
 
-function snapshot(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Snapshot> {
+const authority: fc.Arbitrary<Authority> = fc.record({
+  fingerprint: mostly(fc.constantFrom("a1", "a2")),
+  chain: hostileText,
+  secrets: fc.array(hostileText, { maxLength: 2 }),
+});
+
+interface Checked {
+  readonly cidrs: fc.Arbitrary<string>;
+  readonly ciphers: fc.Arbitrary<string>;
+  readonly authorities: fc.Arbitrary<Authority[]>;
+}
+
+function snapshot({ cidrs, ciphers, authorities }: Checked): fc.Arbitrary<Snapshot> {
   return fc.record({
     hosts: fc.array(host(cidrs), { maxLength: 4 }),
-    upstreams: fc.array(upstream, { maxLength: 4 }),
+    upstreams: fc.array(upstream(ciphers), { maxLength: 4 }),
     tls: fc.array(tlsHost, { maxLength: 3 }),
     certificates: fc.array(certificate, { maxLength: 2 }),
+    clientCertificates: fc.array(certificate, { maxLength: 2 }),
+    authorities,
     defaultBackend: backend,
     defaultCertificate: fc.option(hostileText),
   });
 }
 
-/** Anything may be hostile. */
-export const hostileSnapshot: fc.Arbitrary<Snapshot> = snapshot(mostly(cidr));
+const cipherList = fc.constantFrom("", "DEFAULT");
 
-/** As hostileSnapshot, but with addresses as translation leaves them, so that nginx can take them in. */
-export const checkedSnapshot: fc.Arbitrary<Snapshot> = snapshot(cidr);
+/** Anything may be hostile. */
+export const hostileSnapshot: fc.Arbitrary<Snapshot> = snapshot({
+  cidrs: mostly(cidr),
+  ciphers: mostly(cipherList),
+  authorities: fc.array(authority, { maxLength: 2 }),
+});
+
+/** As hostileSnapshot, but with addresses and certificates as translation leaves them, so that nginx can take them in. */
+export const checkedSnapshot: fc.Arbitrary<Snapshot> = snapshot({
+  cidrs: cidr,
+  ciphers: cipherList,
+  authorities: fc.constant([]),
+});
 
 const annotation = fc.constantFrom(
   "permanent-redirect",
@@ -178,6 +223,9 @@ const annotation = fc.constantFrom(
   "proxy-body-size",
   "proxy-read-timeout",
   "backend-protocol",
+  "proxy-ssl-secret",
+  "proxy-ssl-name",
+  "proxy-ssl-ciphers",
   "configuration-snippet",
   "auth-url",
 );

@@ -31,7 +31,7 @@ const counters = {
 
 export function pool(index: number): EndpointPool {
   const address = `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
-  return new EndpointPool({ address, port: 8080 }, false, null, defaultPoolLimits, wheel, counters);
+  return new EndpointPool({ address, port: 8080 }, null, 0, defaultPoolLimits, wheel, counters);
 }
 
 /** Members with load counts of their own, the first at 10.0.0.0. */
