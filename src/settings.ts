@@ -4,6 +4,7 @@
  * --help (settings/help) and docs/settings.md are made from this table, so none of them can differ from it.
  */
 import { type ClusterSettings, clusterTable } from "./settings/cluster.ts";
+import { type FrontSettings, frontTable } from "./settings/front.ts";
 import { className, controllerName, namespacedName, servicePort } from "./settings/names.ts";
 import { commandNames, type Setting } from "./settings/setting.ts";
 import { type TlsSettings, tlsTable } from "./settings/tls.ts";
@@ -21,7 +22,7 @@ import {
   toggle,
 } from "./settings/value.ts";
 
-export interface Settings extends ClusterSettings, TlsSettings {
+export interface Settings extends ClusterSettings, FrontSettings, TlsSettings {
   /** Empty: a cluster is read. Files and directories; "-" is standard input. */
   readonly manifests: readonly string[];
   /** `namespace/name` of the ConfigMap whose keys overrule flags and environment; null: none. */
@@ -201,6 +202,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
       "Take the client's address and scheme from the X-Forwarded headers of peers in these networks; empty trusts nobody. May be repeated.",
     commands: all,
   },
+  ...frontTable,
   sslRedirect: {
     flag: "ssl-redirect",
     configMap: "ssl-redirect",

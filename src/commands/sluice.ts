@@ -66,7 +66,12 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
     }
     // Known now that the objects are: the ConfigMap has a say in what the data plane starts with.
     const live = new LiveSettings(settings, store.objects);
-    const dataPlane = await startDataPlane({ settings: live.start(), log, accessLog: (lines) => sink.write(lines) });
+    const started = live.start();
+    if (started.useProxyProtocol && started.proxyProtocolFrom.length === 0)
+      log.warn(
+        "no PROXY protocol header is believed; name the networks of the load balancers with --proxy-protocol-from",
+      );
+    const dataPlane = await startDataPlane({ settings: started, log, accessLog: (lines) => sink.write(lines) });
     running.dataPlane = dataPlane;
     const controller = new Controller({ settings: () => live.read(), store, names, dataPlane, log });
     running.controller = controller;

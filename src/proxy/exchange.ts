@@ -17,6 +17,8 @@ export interface Peer {
   readonly port: number;
   /** The port that the client connected to. */
   readonly localPort: number;
+  /** What the client speaks, as far as we know: "https" too when a load balancer says that it has ended TLS. */
+  readonly proto: "http" | "https";
   /** The peer is in --trusted-proxies, so that its forwarded headers count. */
   trusted: boolean;
   /** What upstreams are told of it: clientHeaders of wire/forwarded.ts, made once for all its requests. */
@@ -69,7 +71,7 @@ export class RequestExchange implements Exchange {
     this.method = head.method;
     this.upstreamTarget = head.pathAndQuery;
     this.clientAddress = peer.address;
-    this.forwardedProto = this.scheme;
+    this.forwardedProto = peer.proto;
     this.forwardedPort = peer.localPort;
     this.forwardedHost = head.authority;
     this.told = peer.told;

@@ -57,7 +57,7 @@ function identifyClient(plane: Plane, exchange: RequestExchange): void {
   }
   const sent = head.value("x-request-id");
   exchange.requestId = isRequestId(sent) ? sent : plane.newRequestId();
-  const connection = { address: peer.address, proto: exchange.scheme, port: peer.localPort, host: head.authority };
+  const connection = { address: peer.address, proto: peer.proto, port: peer.localPort, host: head.authority };
   exchange.tellClient(clientBehindProxy(head, connection, plane.trusts));
 }
 

@@ -12,6 +12,7 @@ import { ours } from "./names.ts";
 import type { RenderSettings } from "./nginx.ts";
 import { commonPage, pageDirectives, pageStatuses } from "./pages.ts";
 import { type Piece, quote } from "./quote.ts";
+import { inexpressibleSettings } from "./settings.ts";
 import { tlsDirectives } from "./tls.ts";
 
 /** Template texts by file name: the files of templates/. */
@@ -58,11 +59,13 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
       proxySendTimeout: milliseconds(settings.proxySendTimeout),
       proxyBodySize: plain(String(settings.proxyBodySize)),
     },
+    comments: inexpressibleSettings(settings).map(comment),
     listen: viewListen(settings),
-    trusted: settings.trustedProxies.flatMap((network) => {
-      const cidr = canonicalCidr(network);
-      return cidr === null ? [] : [plain(cidr)];
-    }),
+    trusted: viewNetworks(settings.trustedProxies),
+    proxyProtocol: settings.useProxyProtocol,
+    proxyProtocolFrom: viewNetworks(settings.proxyProtocolFrom),
+    listenScheme: variable(settings.useProxyProtocol ? "$sluice_listen_scheme" : "$scheme"),
+    listenPort: variable(settings.useProxyProtocol ? "$sluice_listen_port" : "$server_port"),
     pages: pageStatuses.map((status) => ({ status: plain(String(status)), page: { plain: ours(errorPage(status)) } })),
     page: { path: plain(commonPage), directives: pageDirectives.map((directive) => viewDirective(directive, 3)) },
     certificate: certificate === null ? null : viewCertificate(certificate),
@@ -85,15 +88,23 @@ function viewListen({ bindAddress, httpPort, httpsPort }: RenderSettings) {
   });
 }
 
+/** What is no network is left out. */
+function viewNetworks(networks: readonly string[]): readonly Piece[] {
+  return networks.flatMap((network) => {
+    const cidr = canonicalCidr(network);
+    return cidr === null ? [] : [plain(cidr)];
+  });
+}
+
 /** nginx wants more buckets than names, and says so at start otherwise. */
 function hashSize(names: number): number {
   return 2 ** Math.max(10, Math.ceil(Math.log2(names * 4)));
 }
 
-function viewMap({ source, variable, entries, default: otherwise }: NginxMap) {
+function viewMap({ source, variable: name, entries, default: otherwise }: NginxMap) {
   return {
     source: { plain: ours(source) },
-    variable: { plain: ours(variable) },
+    variable: { plain: ours(name) },
     entries: entries.map(({ regex, value }) => ({
       regex: { plain: [ours("~"), regex] } as Piece,
       value: { evaluated: value },
@@ -156,6 +167,10 @@ function milliseconds(value: number): Piece {
 
 function plain(text: string): Piece {
   return { plain: text };
+}
+
+function variable(name: string): Piece {
+  return { plain: ours(name) };
 }
 
 function comment(text: string): Piece {

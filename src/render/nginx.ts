@@ -12,6 +12,7 @@ import { authorityFile, certificateFile, endpointAddress, upstreamName } from ".
 import { isUsable } from "./routes.ts";
 import { type Only, selectPart } from "./select.ts";
 import { writeServers } from "./servers.ts";
+import { inexpressibleSettings } from "./settings.ts";
 import type { TlsRenderSettings } from "./tls.ts";
 
 /** The settings that nginx.conf depends on, by their names in Settings. */
@@ -21,6 +22,10 @@ export interface RenderSettings extends TlsRenderSettings {
   readonly httpsPort: number;
   /** CIDRs. */
   readonly trustedProxies: readonly string[];
+  readonly useProxyProtocol: boolean;
+  /** CIDRs. */
+  readonly proxyProtocolFrom: readonly string[];
+  readonly http2PriorKnowledge: boolean;
   /** Milliseconds. */
   readonly clientHeaderTimeout: number;
   readonly keepAliveTimeout: number;
@@ -72,7 +77,8 @@ export function renderNginx(input: RenderInput): Rendering {
   if (fallback === null && selfSigned !== null) {
     files.push(file(`${selfSignedFile}.crt`, selfSigned.chain), file(`${selfSignedFile}.key`, selfSigned.key));
   }
-  return { files, notes };
+  const general = inexpressibleSettings(settings).map((reason) => ({ ingress: "", place: "all servers", reason }));
+  return { files, notes: [...general, ...notes] };
 }
 
 /** The directives that a Snapshot becomes, before they are text. */

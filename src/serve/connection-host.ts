@@ -29,6 +29,17 @@ export interface ClientLimits {
   readonly send: number;
 }
 
+/** Between two reads of a body, and between two writes; nginx's client_body_timeout and send_timeout. */
+const clientIdle = 60_000;
+
+export function limitsOf(settings: {
+  readonly clientHeaderTimeout: number;
+  readonly keepAliveTimeout: number;
+}): ClientLimits {
+  const { clientHeaderTimeout, keepAliveTimeout } = settings;
+  return { head: clientHeaderTimeout, keepAlive: keepAliveTimeout, body: clientIdle, send: clientIdle };
+}
+
 /** Whoever accepted the connection. */
 export interface ConnectionHost {
   readonly plane: Plane;

@@ -6,11 +6,21 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Peer } from "../proxy/exchange.ts";
 import { clientHeaders } from "../wire/forwarded.ts";
+import { bareAddress } from "./address-set.ts";
 import { adopt } from "./adopt.ts";
-import type { ClientConnection, ClientLimits, ClientSource, ConnectionHost } from "./connection-host.ts";
+import {
+  type ClientConnection,
+  type ClientLimits,
+  type ClientSource,
+  type ConnectionHost,
+  limitsOf,
+} from "./connection-host.ts";
+import { Arrivals } from "./front/arrivals.ts";
+import type { RefusedHeader, ToldClient } from "./front/proxy-header.ts";
+import { withEarly } from "./front/with-early.ts";
 import { Http1Connection } from "./http1.ts";
 import { Http2Connection } from "./http2.ts";
-import type { ListenOn } from "./messages.ts";
+import type { ListenOn, WorkerSettings } from "./messages.ts";
 import { awaitFirstMessage } from "./tls/first-message.ts";
 import { TlsHosts, type TlsHostsParts } from "./tls/hosts.ts";
 import type { WorkerPlane } from "./worker-plane.ts";
@@ -21,28 +31,36 @@ const settleFor = 5_000;
 const firstMessageTimeout = 10_000;
 const backlog = 4096;
 
+/** What listeners have to tell the log. */
+export interface ListenerReports {
+  /** A connection could not be accepted. */
+  acceptFailed(error: Error): void;
+  /** A connection was closed, for it did not begin with a PROXY protocol header. */
+  headerRefused(header: RefusedHeader): void;
+}
+
 export class Listeners implements ConnectionHost {
   readonly plane: WorkerPlane;
   limits: ClientLimits;
   draining = false;
   readonly tls: TlsHosts;
-  readonly #report: (error: Error) => void;
+  readonly #reports: ListenerReports;
+  readonly #arrivals: Arrivals;
   readonly #plain: Server;
   readonly #secure: Server;
   readonly #connections = new Map<ClientConnection, Peer>();
   readonly #tunnels = new Set<Duplex>();
   #emptied: (() => void) | null = null;
 
-  /** `report` hears why a connection could not be accepted. */
   constructor(
     plane: WorkerPlane,
-    limits: ClientLimits,
+    settings: WorkerSettings,
     tls: Omit<TlsHostsParts, "listener">,
-    report: (error: Error) => void,
+    reports: ListenerReports,
   ) {
     this.plane = plane;
-    this.limits = limits;
-    this.#report = report;
+    this.limits = limitsOf(settings);
+    this.#reports = reports;
     // One byte: "full" then means that the kernel takes no more, so at most one read waits in this process a direction.
     const options = {
       allowHalfOpen: true,
@@ -51,18 +69,28 @@ export class Listeners implements ConnectionHost {
       keepAliveInitialDelay: 60_000,
       highWaterMark: 1,
     };
-    this.#plain = createServer({ ...options, pauseOnConnect: true }, (accepted) => {
-      const source = adopt(accepted, options);
-      this.#accept(source, false, false);
-      source.socket.resume();
+    this.#arrivals = new Arrivals({
+      wheel: plane.wheel,
+      http1: (socket, told, early) => this.#acceptHttp1(adopt(socket, options), told, early),
+      http2: (socket, told, early) => {
+        socket.resume();
+        this.#accept({ socket }, false, true, told, early);
+      },
+      handshake: (socket) => this.#awaitHandshake(socket),
+      headerRefused: (header) => {
+        plane.counters.headerRefused(header.kind);
+        reports.headerRefused(header);
+      },
     });
-    this.#secure = createServer(options, (socket) => this.#awaitHandshake(socket));
+    this.#arrivals.configure(settings);
+    this.#plain = createServer({ ...options, pauseOnConnect: true }, (socket) => this.#arrivals.plain(socket));
+    this.#secure = createServer(options, (socket) => this.#arrivals.secure(socket));
     this.tls = new TlsHosts({
       ...tls,
       listener: {
         done: (socket) => {
           plane.counters.handshakeDone();
-          this.#accept({ socket }, true, socket.alpnProtocol === "h2");
+          this.#accept({ socket }, true, socket.alpnProtocol === "h2", this.#arrivals.toldOf(socket));
         },
         failed: () => plane.counters.handshakeFailed(),
       },
@@ -75,8 +103,8 @@ export class Listeners implements ConnectionHost {
     const http = await listenOn(this.#plain, { ...options, port: on.http });
     const https = await listenOn(this.#secure, { ...options, port: on.https });
     // Without a listener an accept() that fails, for want of descriptors say, would end the worker.
-    this.#plain.on("error", this.#report);
-    this.#secure.on("error", this.#report);
+    this.#plain.on("error", this.#reports.acceptFailed);
+    this.#secure.on("error", this.#reports.acceptFailed);
     return { http, https };
   }
 
@@ -84,8 +112,9 @@ export class Listeners implements ConnectionHost {
    * Takes over settings that the plane has been given. What waits already keeps its limit; but whether a peer is believed is
    * looked at again, for the connections of a load balancer may stay for ever.
    */
-  configure(limits: ClientLimits): void {
-    this.limits = limits;
+  configure(settings: WorkerSettings): void {
+    this.limits = limitsOf(settings);
+    this.#arrivals.configure(settings);
     for (const peer of this.#connections.values()) peer.trusted = this.plane.trusts(peer.address);
   }
 
@@ -130,28 +159,51 @@ export class Listeners implements ConnectionHost {
     });
   }
 
-  #accept(source: ClientSource, secure: boolean, http2: boolean): void {
+  /** In plain, paused, with what was read before. */
+  #acceptHttp1(source: ClientSource, told: ToldClient | null, early: Buffer | null): void {
+    if (early === null) {
+      this.#accept(source, false, false, told);
+      source.socket.resume();
+      return;
+    }
+    const replayed = withEarly(source, early);
+    this.#accept(replayed.source, false, false, told);
+    source.socket.resume();
+    replayed.begin();
+  }
+
+  /** `told`: whom a load balancer says that the connection is from; null: from whom it comes. */
+  #accept(
+    source: ClientSource,
+    secure: boolean,
+    http2: boolean,
+    told: ToldClient | null,
+    early: Buffer | null = null,
+  ): void {
     const { socket } = source;
-    const address = socket.remoteAddress;
+    const from = socket.remoteAddress;
     // The client was faster at leaving than we at accepting.
-    if (address === undefined) {
+    if (from === undefined) {
       socket.destroy();
       return;
     }
     const { counters } = this.plane;
     counters.clientConnected(secure);
-    const bare = address.startsWith("::ffff:") ? address.slice(7) : address;
-    const localPort = socket.localPort ?? 0;
+    const address = told?.address ?? bareAddress(from);
+    const localPort = told?.localPort ?? socket.localPort ?? 0;
+    // As in ingress-nginx: a load balancer that ends TLS and tells of its port 443 speaks for a client of https.
+    const proto = secure || told?.localPort === 443 ? "https" : "http";
     const peer: Peer = {
       secure,
-      address: bare,
-      port: socket.remotePort ?? 0,
+      address,
+      port: told?.port ?? socket.remotePort ?? 0,
       localPort,
-      told: clientHeaders(bare, secure ? "https" : "http", localPort),
-      trusted: this.plane.trusts(bare),
+      proto,
+      told: clientHeaders(address, proto, localPort),
+      trusted: this.plane.trusts(address),
       http2,
     };
-    const connection = http2 ? new Http2Connection(this, socket, peer) : new Http1Connection(this, source, peer);
+    const connection = http2 ? new Http2Connection(this, socket, peer, early) : new Http1Connection(this, source, peer);
     this.#connections.set(connection, peer);
     if (this.draining) connection.drain(settleFor);
     socket.once("close", () => {

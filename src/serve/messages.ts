@@ -13,6 +13,11 @@ import type { KeyPair } from "./tls/key-pair.ts";
 /** The settings that a worker reads; the same names as in Settings. All of them may change while it runs. */
 export interface WorkerSettings extends TlsSettings {
   readonly trustedProxies: readonly string[];
+  readonly useProxyProtocol: boolean;
+  readonly proxyProtocolFrom: readonly string[];
+  /** Milliseconds. */
+  readonly proxyProtocolHeaderTimeout: number;
+  readonly http2PriorKnowledge: boolean;
   readonly accessLogFormat: "json" | "nginx" | "off";
   /** Milliseconds. */
   readonly clientHeaderTimeout: number;
@@ -27,12 +32,18 @@ export interface WorkerSettings extends TlsSettings {
 
 /** Of an object with more settings those that a worker reads, so that no others cross to it. */
 export function workerSettings(settings: WorkerSettings): WorkerSettings {
-  const { trustedProxies, accessLogFormat, clientHeaderTimeout, keepAliveTimeout } = settings;
+  const { trustedProxies, useProxyProtocol, proxyProtocolFrom, proxyProtocolHeaderTimeout, http2PriorKnowledge } =
+    settings;
+  const { accessLogFormat, clientHeaderTimeout, keepAliveTimeout } = settings;
   const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout, proxyBodySize } = settings;
   const { sslProtocols, sslCiphers, sslEcdhCurve, sslSessionTickets, sslSessionTicketKey, sslSessionTimeout } =
     settings;
   return {
     trustedProxies,
+    useProxyProtocol,
+    proxyProtocolFrom,
+    proxyProtocolHeaderTimeout,
+    http2PriorKnowledge,
     accessLogFormat,
     clientHeaderTimeout,
     keepAliveTimeout,

@@ -6,7 +6,14 @@ import { problemCodes } from "../model/problem.ts";
 import { clusterMetrics } from "./cluster-metrics.ts";
 import { histogramLines, labelText, type SeriesRow } from "./exposition.ts";
 import type { BulkMetric, Metric, PlainMetric, Reading, Sample } from "./metric.ts";
-import { durationBounds, loopDelayBounds, refusedStatuses, seriesLayout, workerLayout } from "./shared.ts";
+import {
+  durationBounds,
+  headerRefusals,
+  loopDelayBounds,
+  refusedStatuses,
+  seriesLayout,
+  workerLayout,
+} from "./shared.ts";
 
 const route = ["host", "namespace", "ingress", "service"] as const;
 const bySeries = (reading: Reading): readonly SeriesRow[] => reading.series;
@@ -82,6 +89,16 @@ export const metrics: readonly Metric[] = [
       { labels: { direction: "received" }, value: sum(reading, workerLayout.bytesReceived) },
       { labels: { direction: "sent" }, value: sum(reading, workerLayout.bytesSent) },
     ],
+  },
+  {
+    name: "sluice_proxy_protocol_refused_total",
+    type: "counter",
+    labels: ["reason"],
+    help: "Connections closed because they did not begin with a PROXY protocol header: malformed, not whole within the timeout, or ended within it.",
+    samples: (reading) =>
+      headerRefusals
+        .map((reason, slot) => ({ labels: { reason }, value: sum(reading, workerLayout.headersRefused + slot) }))
+        .filter(({ value }) => value > 0),
   },
   {
     name: "sluice_tls_handshakes_total",

@@ -72,6 +72,9 @@ export class SeriesCounters {
 /** Statuses that requests are refused with before a route is known; the last slot is for all others. */
 export const refusedStatuses = [400, 408, 413, 414, 417, 421, 431, 500, 501, 503, 505] as const;
 
+/** Why a connection is closed for want of a PROXY protocol header. */
+export const headerRefusals = ["malformed", "timeout", "ended"] as const;
+
 /** Where a worker keeps what. The gauges come first: a worker that takes over from a dead one starts them at 0. */
 export const workerLayout = {
   activeHttp: 0,
@@ -92,6 +95,8 @@ export const workerLayout = {
   linesDropped: 17,
   /** Seconds of the worker's event loop spent working. */
   busy: 18,
+  /** Connections closed for want of a PROXY protocol header, by headerRefusals. */
+  headersRefused: 19,
   refused: 24,
   /** Counts a bucket (not cumulative), then the sum in seconds. */
   loopDelay: 40,
@@ -142,6 +147,11 @@ export class WorkerCounters {
   /** A request refused before a route was chosen, such as a head that cannot be parsed. */
   refused(status: number): void {
     add(this.#slots, workerLayout.refused + refusedSlot(status), 1);
+  }
+
+  /** A connection did not begin with a PROXY protocol header, as it should have. */
+  headerRefused(reason: (typeof headerRefusals)[number]): void {
+    add(this.#slots, workerLayout.headersRefused + headerRefusals.indexOf(reason), 1);
   }
 
   /** A connection to an upstream is established and in use. */

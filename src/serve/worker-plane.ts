@@ -3,7 +3,6 @@
  * certificates are swapped in one assignment each; requests under way keep what they started with.
  */
 import { randomFillSync } from "node:crypto";
-import { BlockList, isIPv6 } from "node:net";
 import { hrtime } from "node:process";
 import { compilePolicy } from "../features/registry.ts";
 import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
@@ -20,6 +19,7 @@ import { forwardedHeaders } from "../wire/forwarded.ts";
 import { httpDate, serverName, upgradeLines } from "../wire/reply.ts";
 import { ResponseHead } from "../wire/response-head.ts";
 import type { AccessLog } from "./access-record.ts";
+import { addressSet } from "./address-set.ts";
 import type { LoadTable } from "./loads.ts";
 import type { WorkerSettings } from "./messages.ts";
 import { routeLabels, unmatchedHost, unmatchedRoute } from "./route-labels.ts";
@@ -177,17 +177,4 @@ export class WorkerPlane implements Plane {
 function commonClock(): () => number {
   const start = Number(hrtime.bigint()) / 1e6 - performance.now();
   return () => start + performance.now();
-}
-
-/** Membership in a list of CIDRs; IPv4 addresses mapped into IPv6 count as IPv4. */
-function addressSet(networks: readonly string[]): (address: string) => boolean {
-  if (networks.length === 0) return () => false;
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = "", prefix = ""] = network.split("/");
-    const family = isIPv6(address) ? "ipv6" : "ipv4";
-    const length = prefix === "" ? (family === "ipv6" ? 128 : 32) : Number(prefix);
-    list.addSubnet(address, length, family);
-  }
-  return (address) => list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }

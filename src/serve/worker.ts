@@ -6,20 +6,21 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { RequestExchange } from "../proxy/exchange.ts";
 import type { ProxyFailure } from "../proxy/failure.ts";
 import { AccessLog } from "./access-record.ts";
-import type { ClientLimits } from "./connection-host.ts";
+import type { RefusedHeader } from "./front/proxy-header.ts";
 import { Listeners } from "./listeners.ts";
 import { LoadTable } from "./loads.ts";
 import { AccessLogBatch } from "./log-batch.ts";
 import { monitorLoop } from "./loop-monitor.ts";
-import type { FromWorker, ListenOn, ToWorker, WorkerSettings, WorkerStart } from "./messages.ts";
+import type { FromWorker, ListenOn, ToWorker, WorkerStart } from "./messages.ts";
+import { rateLimited } from "./rate-limited.ts";
 import { SeriesTable } from "./series.ts";
 import { WorkerCounters } from "./shared.ts";
 import { WorkerPlane } from "./worker-plane.ts";
 
 /** Failed requests told in the log a second; a dead upstream under load would otherwise drown everything else. */
 const failuresToldPerSecond = 10;
-/** Between two reads of a body, and between two writes, in milliseconds; nginx's client_body_timeout and send_timeout. */
-const clientIdle = 60_000;
+/** Connections without a PROXY protocol header told in the log a second, for the same reason. */
+const headersToldPerSecond = 1;
 
 const port = parentPort;
 if (port !== null) run(workerData as WorkerStart);
@@ -50,8 +51,11 @@ function run(start: WorkerStart): void {
       send({ kind: "log", level: "error", message, fields: { fingerprint: fingerprints.join(", "), reason } });
     },
   };
-  const listeners = new Listeners(plane, limitsOf(settings), tls, ({ message }) => {
-    send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason: message } });
+  const listeners = new Listeners(plane, settings, tls, {
+    acceptFailed: ({ message: reason }) => {
+      send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason } });
+    },
+    headerRefused: headerReporter(),
   });
   monitorLoop(counters);
 
@@ -71,7 +75,7 @@ function run(start: WorkerStart): void {
         const { settings } = message;
         accessLog.format = settings.accessLogFormat;
         plane.configure(settings);
-        listeners.configure(limitsOf(settings));
+        listeners.configure(settings);
         listeners.tls.configure(settings);
         send({ kind: "applied", revision: message.revision });
         return;
@@ -89,10 +93,6 @@ function run(start: WorkerStart): void {
   });
 }
 
-function limitsOf({ clientHeaderTimeout, keepAliveTimeout }: WorkerSettings): ClientLimits {
-  return { head: clientHeaderTimeout, keepAlive: keepAliveTimeout, body: clientIdle, send: clientIdle };
-}
-
 function listen(listeners: Listeners, on: ListenOn): void {
   const wanted = on.address;
   const told = (address: string) => (ports: { http: number; https: number }) =>
@@ -107,20 +107,11 @@ function listen(listeners: Listeners, on: ListenOn): void {
 
 /** Tells failures of upstreams in the log, some a second, and how many it kept to itself. */
 function failureReporter(): (exchange: RequestExchange, cause: ProxyFailure) => void {
-  let second = 0;
-  let told = 0;
+  const mayTell = rateLimited(failuresToldPerSecond, (count) => {
+    send({ kind: "log", level: "warn", message: "more upstream failures", fields: { count } });
+  });
   return (exchange, cause) => {
-    if (cause.side === "client") return;
-    const now = Math.floor(performance.now() / 1000);
-    if (now !== second) {
-      const unsaid = told - failuresToldPerSecond;
-      if (unsaid > 0)
-        send({ kind: "log", level: "warn", message: "more upstream failures", fields: { count: unsaid } });
-      second = now;
-      told = 0;
-    }
-    told++;
-    if (told > failuresToldPerSecond) return;
+    if (cause.side === "client" || !mayTell()) return;
     const { host, path, requestId, tries } = exchange;
     const fields = {
       kind: cause.kind,
@@ -132,6 +123,18 @@ function failureReporter(): (exchange: RequestExchange, cause: ProxyFailure) => 
       ingress: exchange.route?.route.ingress,
     };
     send({ kind: "log", level: "warn", message: "upstream failed", fields });
+  };
+}
+
+/** Tells which peer sends no PROXY protocol header, for either it or the setting is wrong. */
+function headerReporter(): (header: RefusedHeader) => void {
+  const level = "warn";
+  const mayTell = rateLimited(headersToldPerSecond, (count) => {
+    send({ kind: "log", level, message: "more connections without a PROXY protocol header", fields: { count } });
+  });
+  return ({ address, reason }) => {
+    const message = "a connection without a PROXY protocol header was closed";
+    if (mayTell()) send({ kind: "log", level, message, fields: { peer: address, reason } });
   };
 }
 

@@ -197,7 +197,6 @@ const groups: readonly Group[] = [
     "every request gets an X-Request-ID, and none an X-Original-URI; remove it",
     { "generate-request-id": on, "proxy-add-original-uri-header": off },
   ],
-  ["the PROXY protocol is not spoken; remove it", { "proxy-protocol-header-timeout": none, "use-proxy-protocol": off }],
   [
     "responses are not compressed; remove it",
     {

@@ -13,7 +13,12 @@ const worded: Readonly<Record<string, { readonly flag: string; readonly meaning:
   "proxy-real-ip-cidr": {
     flag: "trusted-proxies",
     meaning:
-      'The networks whose X-Forwarded headers are believed; does nothing unless `use-forwarded-headers` is "true".',
+      'The networks whose X-Forwarded headers (`use-forwarded-headers`) or PROXY protocol headers (`use-proxy-protocol`) are believed; does nothing unless one of these is "true".',
+  },
+  "use-proxy-protocol": {
+    flag: "use-proxy-protocol",
+    meaning:
+      'With "true", every connection must begin with a PROXY protocol header, and that of the networks in `proxy-real-ip-cidr` is believed; where no network is named there or by `--proxy-protocol-from`, **that of everybody**, as in ingress-nginx.',
   },
   "disable-access-log": { flag: "access-log-format", meaning: 'With "true", no access log is written.' },
 };

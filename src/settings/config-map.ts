@@ -22,7 +22,7 @@ type Field = keyof Settings;
 /** Switches that ingress-nginx words differently than our flags; each with the field that it decides. */
 const switches = { "use-forwarded-headers": "trustedProxies", "disable-access-log": "accessLogFormat" } as const;
 
-/** Everybody: whom ingress-nginx believes when use-forwarded-headers is on and no network is named. */
+/** Everybody: whom ingress-nginx believes when one of its switches for that is on and no network is named. */
 const everybody: readonly string[] = ["0.0.0.0/0", "::/0"];
 
 const fields = Object.keys(settingsTable) as readonly Field[];
@@ -94,7 +94,7 @@ class Reading {
 
 function readKey(reading: Reading, key: string, text: string): void {
   const field = fieldOfKey.get(key);
-  if (field === "trustedProxies") readTrust(reading, key);
+  if (field === "trustedProxies" || field === "useProxyProtocol") readTrust(reading, key);
   else if (key === "disable-access-log") readAccessLog(reading, key, text);
   else if (field !== undefined) readField(reading, key, field, text);
   else readOther(reading, key, text);
@@ -129,31 +129,43 @@ function asSwitch(text: string): "true" | "false" | null {
 }
 
 /**
- * Both keys together, in whichever order they stand: use-forwarded-headers says whether anybody is believed, the networks
- * say who. Without the former, the flag decides, as it does for the networks.
+ * Three keys together, in whichever order they stand: two switches say whether anybody's X-Forwarded headers and PROXY
+ * protocol headers are believed, the networks say whose. Without a switch its flag decides, as it does for the networks.
  */
 function readTrust(reading: Reading, key: string): void {
   const { data, base, settings } = reading;
-  const networks = settingOf("trustedProxies").type;
   const text = data.get(key) ?? "";
-  const given = data.get("use-forwarded-headers")?.trim();
-  const believe = given === undefined ? base.trustedProxies.length > 0 : asSwitch(given) === "true";
-  const named = networks.read(data.get("proxy-real-ip-cidr")?.trim() ?? "", "environment");
-  if (key === "use-forwarded-headers") {
+  const named = settingOf("trustedProxies").type.read(data.get("proxy-real-ip-cidr")?.trim() ?? "", "environment");
+  const headers = readSwitch(data, "use-forwarded-headers") ?? base.trustedProxies.length > 0;
+  const proxyProtocol = readSwitch(data, "use-proxy-protocol");
+  settings.useProxyProtocol = proxyProtocol ?? base.useProxyProtocol;
+  if (key !== "proxy-real-ip-cidr") {
     if (asSwitch(text.trim()) === null) reading.tell(key, "InvalidSetting", invalid(text, "true or false", "false"));
   } else if ("wants" in named) {
     // Nobody rather than everybody: a mistyped network must not open what it was to narrow.
     reading.tell(key, "InvalidSetting", invalid(text, named.wants, "no network"));
-  } else if (!believe && text.trim() !== "") {
-    reading.tell(
-      key,
-      "InvalidSetting",
-      `${quote(text)} does nothing without use-forwarded-headers "true"; set that, too`,
-    );
+  } else if (!headers && !settings.useProxyProtocol && text.trim() !== "") {
+    const remedy = `does nothing without use-forwarded-headers "true" or use-proxy-protocol "true"; set that, too`;
+    reading.tell(key, "InvalidSetting", `${quote(text)} ${remedy}`);
   }
-  if (!believe || "wants" in named) settings.trustedProxies = [];
-  else if (named.value.length > 0) settings.trustedProxies = named.value;
-  else if (base.trustedProxies.length === 0) settings.trustedProxies = everybody;
+  const networks = "wants" in named ? null : named.value;
+  settings.trustedProxies = headers ? whom(networks, base.trustedProxies) : [];
+  // By flags alone, --proxy-protocol-from says it: nobody where it is empty.
+  if (settings.useProxyProtocol && (proxyProtocol !== null || networks?.length !== 0))
+    settings.proxyProtocolFrom = whom(networks, base.proxyProtocolFrom);
+}
+
+/** `named` in the ConfigMap, null: by mistake; `flag`: those of the flag. */
+function whom(named: readonly string[] | null, flag: readonly string[]): readonly string[] {
+  if (named === null) return [];
+  if (named.length > 0) return named;
+  return flag.length > 0 ? flag : everybody;
+}
+
+/** null: the key is not there. What is no switch counts as false, and is told where the key is read. */
+function readSwitch(data: ReadonlyMap<string, string>, key: string): boolean | null {
+  const text = data.get(key)?.trim();
+  return text === undefined ? null : asSwitch(text) === "true";
 }
 
 function readAccessLog(reading: Reading, key: string, text: string): void {

@@ -176,6 +176,7 @@ describeWith("the chart", ["helm"], () => {
       [{ kind: "DaemonSet" }, /rollout status daemonset\/sluice-controller\n/],
       [{ scope: { enabled: true, namespaces: ["shop", "blog"] } }, /the Ingresses of shop, blog whose/],
       [{ config: { "use-forwarded-headers": true } }, /WARNING: use-forwarded-headers believes/],
+      [{ config: { "use-proxy-protocol": true } }, /WARNING: use-proxy-protocol believes/],
     ];
     for (const [controller, said] of cases) {
       const args = ["install", "sluice", chartDirectory, "--namespace", "ingress", "--dry-run=client", "-f", "-"];

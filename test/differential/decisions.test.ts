@@ -66,7 +66,7 @@ describe("the cases, as far as router and features decide them", () => {
   for (const testCase of loadCases()) {
     it(`${testCase.name}: ${testCase.about}`, async () => {
       const { snapshot, settings } = await translateCase(testCase);
-      const decider = new Decider(snapshot, settings.trustedProxies);
+      const decider = new Decider(snapshot, settings);
       assert.deepEqual(
         testCase.requests.flatMap((request) => mistakes(testCase, request, snapshot, decider.decide(request.send))),
         [],

@@ -20,7 +20,16 @@ const plane = { serverLine: "Server: sluice\r\n", dateLine: () => `Date: ${date}
 function answer(given: Reply, method = "GET"): { head: ResponseHead; body: string } {
   const request = new RequestHead();
   parseRequestHead(`${method} / HTTP/1.1\r\nHost: a.example\r\n\r\n`, request);
-  const peer = { secure: false, address: "127.0.0.1", port: 1, localPort: 80, told: "", trusted: false, http2: false };
+  const peer = {
+    secure: false,
+    address: "127.0.0.1",
+    port: 1,
+    localPort: 80,
+    proto: "http" as const,
+    told: "",
+    trusted: false,
+    http2: false,
+  };
   let text = "";
   let body = "";
   const client: Client = {

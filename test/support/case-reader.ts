@@ -117,6 +117,7 @@ function readSend(fields: Fields): SentRequest {
   const rawScheme = fields.text("scheme");
   return {
     raw,
+    preamble: fields.text("preamble") ?? "",
     scheme: (rawScheme ?? scheme) === "https" ? "https" : "http",
     method,
     target: fields.text("target") ?? (target === "" ? "/" : target),

@@ -60,6 +60,8 @@ export interface CaseRequest {
 export interface SentRequest {
   /** All bytes of the request, where the fields below cannot say it; null otherwise. */
   readonly raw: string | null;
+  /** Sent before anything else of the connection, one character a byte: a PROXY protocol header; "" for none. */
+  readonly preamble: string;
   readonly scheme: "http" | "https";
   readonly method: string;
   /** As it stands in the request line. */

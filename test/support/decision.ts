@@ -9,7 +9,9 @@ import type { Host, Route, Snapshot } from "../../src/model/snapshot.ts";
 import { normaliseHost } from "../../src/router/hosts.ts";
 import { type Captures, compileTable } from "../../src/router/table.ts";
 import { normaliseTarget } from "../../src/router/target.ts";
-import { clientBehindProxy } from "../../src/wire/forwarded.ts";
+import type { Settings } from "../../src/settings.ts";
+import { type Client, clientBehindProxy } from "../../src/wire/forwarded.ts";
+import { readProxyHeader } from "../../src/wire/proxy-protocol.ts";
 import { parseRequestHead, RequestHead } from "../../src/wire/request-head.ts";
 import type { SentRequest } from "./cases.ts";
 import { writeHead } from "./exchange.ts";
@@ -37,12 +39,15 @@ interface Match {
 export class Decider {
   readonly #snapshot: Snapshot;
   readonly #trusts: (address: string) => boolean;
+  readonly #believesHeaders: boolean;
   readonly #find: (host: string, path: string) => Match | null;
 
-  constructor(snapshot: Snapshot, trustedProxies: readonly string[]) {
+  /** The client is at 127.0.0.1, as that of the cases is. */
+  constructor(snapshot: Snapshot, settings: Pick<Settings, "trustedProxies" | "proxyProtocolFrom">) {
     this.#snapshot = snapshot;
-    const trusts = compileRanges(trustedProxies);
+    const trusts = compileRanges(settings.trustedProxies);
     this.#trusts = (address) => trusts(address) === true;
+    this.#believesHeaders = compileRanges(settings.proxyProtocolFrom)("127.0.0.1") === true;
     const table = compileTable(snapshot, compileMatch);
     this.#find = (host, path) => table.host(host)?.lookup(path) ?? null;
   }
@@ -100,7 +105,7 @@ export class Decider {
     match: Match | null,
   ): Exchange {
     const { scheme } = send;
-    const peer = { address: "127.0.0.1", proto: scheme, port: scheme === "http" ? 80 : 443, host: head.authority };
+    const peer = this.#peer(send, head.authority);
     const client = this.#trusts(peer.address) ? clientBehindProxy(head, peer, this.#trusts) : peer;
     const contentLength = head.framing === "chunked" ? -1 : head.contentLength;
     return {
@@ -119,6 +124,15 @@ export class Decider {
       captures: () => match?.captures(path) ?? null,
       upstreamTarget: head.pathAndQuery,
     };
+  }
+
+  #peer({ scheme, preamble }: SentRequest, host: string): Client {
+    const peer: Client = { address: "127.0.0.1", proto: scheme, port: scheme === "http" ? 80 : 443, host };
+    const header = readProxyHeader(Buffer.from(preamble, "latin1"));
+    if (header.kind !== "proxied" || !this.#believesHeaders) return peer;
+    const { source, destination } = header;
+    const proto = destination.port === 443 ? "https" : scheme;
+    return { address: source.address, proto, port: destination.port, host };
   }
 }
 

@@ -2,10 +2,11 @@
  * Sends the requests of a case to a proxy, byte for byte on raw sockets, and notes what came back. Values that differ from
  * run to run are noted as tokens: `<id>` for a request id made on the way, `<port>` for the port asked, `<now>` for the time.
  */
-import { connect, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import type { CaseRequest, SentRequest } from "./cases.ts";
 import { type Message, MessageReader, valuesOf } from "./message-reader.ts";
+import { connectWithPreamble } from "./preamble.ts";
 import type { SeenRequest } from "./recording-upstream.ts";
 
 export interface ProxyPorts {
@@ -83,7 +84,7 @@ function batches(requests: readonly CaseRequest[]): readonly Batch[] {
 }
 
 interface Client {
-  readonly socket: Socket;
+  readonly socket: Duplex;
   readonly reader: MessageReader;
   readonly certificate: string | null;
   readonly certificateKey: string | null;
@@ -93,16 +94,14 @@ interface Client {
 const patience = 5_000;
 
 async function openClient(send: SentRequest, port: number): Promise<Client> {
+  const preamble = Buffer.from(send.preamble, "latin1");
   if (send.scheme === "http") {
-    const socket = connect(port, "127.0.0.1");
-    const reader = new MessageReader(socket);
-    await settled(socket, "connect");
-    return { socket, reader, certificate: null, certificateKey: null };
+    const socket = await connectWithPreamble(port, preamble, "together");
+    return { socket, reader: new MessageReader(socket), certificate: null, certificateKey: null };
   }
   const { serverName, signatures } = send;
   const socket = connectTls({
-    port,
-    host: "127.0.0.1",
+    socket: await connectWithPreamble(port, preamble, "together"),
     // The certificates of a case have no authority; which one is served is what is looked at.
     rejectUnauthorized: false,
     ALPNProtocols: ["http/1.1"],
@@ -117,7 +116,7 @@ async function openClient(send: SentRequest, port: number): Promise<Client> {
   return { socket, reader, certificate, certificateKey: certificate === "self-signed" ? null : keyType };
 }
 
-function settled(socket: Socket, event: string): Promise<void> {
+function settled(socket: Duplex, event: string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once(event, () => resolve());
     socket.once("error", reject);

@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { Log } from "../../src/log.ts";
 import type { Policy } from "../../src/model/policy.ts";
@@ -28,6 +29,10 @@ const testSettings: DataPlaneSettings = {
   httpsPort: 0,
   workers: 1,
   trustedProxies: [],
+  useProxyProtocol: false,
+  proxyProtocolFrom: [],
+  proxyProtocolHeaderTimeout: 5_000,
+  http2PriorKnowledge: false,
   accessLogFormat: "json",
   clientHeaderTimeout: 10_000,
   keepAliveTimeout: 75_000,
@@ -119,11 +124,11 @@ export class TestPlane {
   }
 }
 
-export class TestClient {
-  readonly socket: Socket;
+export class TestClient<S extends Duplex = Socket> {
+  readonly socket: S;
   readonly reader: MessageReader;
 
-  constructor(socket: Socket) {
+  constructor(socket: S) {
     this.socket = socket;
     this.reader = new MessageReader(socket);
   }

@@ -1,0 +1,108 @@
+/**
+ * What becomes of a connection between its acceptance and its first request: the PROXY protocol header is read, and what
+ * the client speaks is told apart where that may be one of several. With nothing of this switched on a connection goes
+ * straight on to where it would go without this file.
+ */
+import type { Socket } from "node:net";
+import type { TimingWheel } from "../../proxy/wheel.ts";
+import { beginsHttp2 } from "../../wire/http2-preface.ts";
+import { FirstBytes } from "./first-bytes.ts";
+import {
+  ProxyProtocol,
+  type ProxyProtocolSettings,
+  type RefusedHeader,
+  ToldBySocket,
+  type ToldClient,
+} from "./proxy-header.ts";
+
+/** The settings that arrivals go by; the same names as in Settings. */
+export interface ArrivalSettings extends ProxyProtocolSettings {
+  readonly http2PriorKnowledge: boolean;
+  /** How long a client may take for the first bytes of its first request, in milliseconds. */
+  readonly clientHeaderTimeout: number;
+}
+
+/**
+ * Where connections go. In plain their sockets are paused. `told` is what a load balancer says of the client, null: nothing; `early`
+ * what was read already, null: nothing.
+ */
+export interface Destinations {
+  readonly wheel: TimingWheel;
+  http1(socket: Socket, told: ToldClient | null, early: Buffer | null): void;
+  http2(socket: Socket, told: ToldClient | null, early: Buffer | null): void;
+  /** To TLS, which makes a socket of its own when the handshake is done; see toldOf(). What was read is back in it. */
+  handshake(socket: Socket): void;
+  /** A connection that did not begin with a PROXY protocol header has been closed. */
+  headerRefused(header: RefusedHeader): void;
+}
+
+export class Arrivals {
+  readonly #to: Destinations;
+  readonly #told = new ToldBySocket();
+  #proxyProtocol: ProxyProtocol | null = null;
+  #http2 = false;
+  #firstRequest = 0;
+
+  constructor(to: Destinations) {
+    this.#to = to;
+  }
+
+  /** For connections from now on. */
+  configure(settings: ArrivalSettings): void {
+    this.#proxyProtocol = settings.useProxyProtocol
+      ? new ProxyProtocol(settings, (header) => this.#to.headerRefused(header))
+      : null;
+    this.#http2 = settings.http2PriorKnowledge;
+    this.#firstRequest = settings.clientHeaderTimeout;
+  }
+
+  /** A connection to the port for HTTP, paused. */
+  plain(socket: Socket): void {
+    const proxyProtocol = this.#proxyProtocol;
+    if (proxyProtocol === null && !this.#http2) {
+      this.#to.http1(socket, null, null);
+      return;
+    }
+    const first = new FirstBytes(socket, this.#to.wheel);
+    if (proxyProtocol === null) this.#tellApart(first, null);
+    else proxyProtocol.read(first, (told) => this.#tellApart(first, told));
+  }
+
+  /** A connection to the port for HTTPS. */
+  secure(socket: Socket): void {
+    const proxyProtocol = this.#proxyProtocol;
+    if (proxyProtocol === null) {
+      this.#to.handshake(socket);
+      return;
+    }
+    const first = new FirstBytes(socket, this.#to.wheel);
+    proxyProtocol.read(first, (told) => {
+      if (told !== null) this.#told.keep(socket, told);
+      first.restore();
+      this.#to.handshake(socket);
+      socket.resume();
+    });
+  }
+
+  /** What was told of the connection whose TLS handshake made this socket. */
+  toldOf(socket: Socket): ToldClient | null {
+    return this.#told.find(socket);
+  }
+
+  #tellApart(first: FirstBytes, told: ToldClient | null): void {
+    const { socket } = first;
+    if (!this.#http2) {
+      this.#to.http1(socket, told, first.release());
+      return;
+    }
+    const look = (bytes: Buffer): void => {
+      const isHttp2 = beginsHttp2(bytes);
+      if (isHttp2 === null) return;
+      const early = first.release();
+      if (isHttp2) this.#to.http2(socket, told, early);
+      else this.#to.http1(socket, told, early);
+    };
+    // As with HTTP/1.1: who sends nothing is not told, for it has asked nothing.
+    first.await(this.#firstRequest, look, () => {});
+  }
+}
