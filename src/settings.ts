@@ -3,7 +3,9 @@
  * the commands that take it. The environment variable is SLUICE_ and the flag in capitals. The command line (settings/parse),
  * --help (settings/help) and docs/settings.md are made from this table, so none of them can differ from it.
  */
+import type { CompressionSettings } from "./model/compression.ts";
 import { type ClusterSettings, clusterTable } from "./settings/cluster.ts";
+import { compressionTable } from "./settings/compression.ts";
 import { type FrontSettings, frontTable } from "./settings/front.ts";
 import { className, controllerName, namespacedName, servicePort } from "./settings/names.ts";
 import { commandNames, type Setting } from "./settings/setting.ts";
@@ -22,7 +24,7 @@ import {
   toggle,
 } from "./settings/value.ts";
 
-export interface Settings extends ClusterSettings, FrontSettings, TlsSettings {
+export interface Settings extends ClusterSettings, FrontSettings, TlsSettings, CompressionSettings {
   /** Empty: a cluster is read. Files and directories; "-" is standard input. */
   readonly manifests: readonly string[];
   /** `namespace/name` of the ConfigMap whose keys overrule flags and environment; null: none. */
@@ -304,6 +306,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     summary: "One line a request on standard output: JSON, ingress-nginx's format, or none.",
     commands: running,
   },
+  ...compressionTable,
   logLevel: {
     flag: "log-level",
     configMap: null,

@@ -6,6 +6,8 @@ import { normaliseHost } from "../router/hosts.ts";
 import { normaliseTarget } from "../router/target.ts";
 import { clientBehindProxy, isRequestId } from "../wire/forwarded.ts";
 import type { Client } from "./client.ts";
+import { mayHaveEncodedAnswer } from "./compression.ts";
+import { Compressor } from "./compressor.ts";
 import type { RequestExchange } from "./exchange.ts";
 import { Forward } from "./forward.ts";
 import { Http2Forward } from "./http2-forward.ts";
@@ -43,9 +45,12 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
     replyStatus(plane, client, exchange, route.route.backend.kind === "notFound" ? 404 : 503);
     return null;
   }
-  const { protocol } = route.upstream;
+  const { upstream } = route;
+  const { protocol } = upstream;
   const Half = protocol === "grpc" || protocol === "grpcs" ? Http2Forward : Forward;
-  return new Half(plane, client, exchange, route, route.upstream);
+  const { compression } = plane;
+  if (compression === null || !mayHaveEncodedAnswer(head)) return new Half(plane, client, exchange, route, upstream);
+  return new Compressor(compression, client, exchange, (to) => new Half(plane, to, exchange, route, upstream));
 }
 
 /** Who asks: the peer itself, or whom a trusted proxy names. Nobody else's word counts. */

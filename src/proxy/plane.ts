@@ -7,6 +7,7 @@ import type { Timeouts } from "../model/policy.ts";
 import type { Route } from "../model/snapshot.ts";
 import type { Table } from "../router/table.ts";
 import type { ResponseHead } from "../wire/response-head.ts";
+import type { Compression } from "./compression.ts";
 import type { RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
@@ -68,6 +69,8 @@ export interface Plane {
   newRequestId(): string;
   /** True when the address is in --trusted-proxies. */
   readonly trusts: (address: string) => boolean;
+  /** null: no response is compressed. */
+  readonly compression: Compression | null;
   /** For the log: a request that failed. */
   failed(exchange: RequestExchange, cause: ProxyFailure): void;
   /** The exchange is over: counters and access log. */

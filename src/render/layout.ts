@@ -71,6 +71,8 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     certificate: certificate === null ? null : viewCertificate(certificate),
     tls: tlsDirectives(settings).map((directive) => viewDirective(directive, 1)),
     http2: settings.useHttp2,
+    gzip: settings.useGzip ? viewGzip(settings) : null,
+    brotli: settings.enableBrotli,
     hashSize: plain(String(hashSize(servers.length))),
     speaksGrpc,
     maps: maps.map(viewMap),
@@ -94,6 +96,12 @@ function viewNetworks(networks: readonly string[]): readonly Piece[] {
     const cidr = canonicalCidr(network);
     return cidr === null ? [] : [plain(cidr)];
   });
+}
+
+/** nginx compresses text/html whatever it is told, and warns where it is told so. */
+function viewGzip({ gzipLevel, gzipMinLength, gzipTypes }: RenderSettings) {
+  const types = gzipTypes.includes("*") ? ["*"] : gzipTypes.filter((type) => type !== "text/html");
+  return { level: plain(String(gzipLevel)), minLength: plain(String(gzipMinLength)), types: types.map(plain) };
 }
 
 /** nginx wants more buckets than names, and says so at start otherwise. */
@@ -136,6 +144,7 @@ function viewLocation({ comments, match, directives }: LocationBlock) {
   return {
     comments: comments.map(comment),
     match: match.map((arg) => ({ plain: arg })),
+    grpc: directives.some(({ name }) => name.startsWith("grpc_")),
     directives: directives.map((directive) => viewDirective(directive, 3)),
   };
 }

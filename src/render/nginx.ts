@@ -3,6 +3,7 @@
  * first, the templates lay those out, and quote.ts turns every value into text. Nothing here reads a file: template
  * texts, keys and settings are arguments, and the result is a list of files.
  */
+import type { CompressionSettings } from "../model/compression.ts";
 import { compareText } from "../model/problem.ts";
 import type { PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
 import { balanceDifferences, writeBalance } from "./balance.ts";
@@ -16,7 +17,7 @@ import { inexpressibleSettings } from "./settings.ts";
 import type { TlsRenderSettings } from "./tls.ts";
 
 /** The settings that nginx.conf depends on, by their names in Settings. */
-export interface RenderSettings extends TlsRenderSettings {
+export interface RenderSettings extends TlsRenderSettings, CompressionSettings {
   readonly bindAddress: string;
   readonly httpPort: number;
   readonly httpsPort: number;

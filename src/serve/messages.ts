@@ -4,6 +4,7 @@
  */
 
 import type { LogFields } from "../log.ts";
+import type { CompressionSettings } from "../model/compression.ts";
 import type { SnapshotPatch } from "../model/patch.ts";
 import type { TlsSettings } from "../settings/tls.ts";
 import type { LoadUpdate } from "./loads.ts";
@@ -11,7 +12,7 @@ import type { SeriesUpdate } from "./series.ts";
 import type { KeyPair } from "./tls/key-pair.ts";
 
 /** The settings that a worker reads; the same names as in Settings. All of them may change while it runs. */
-export interface WorkerSettings extends TlsSettings {
+export interface WorkerSettings extends TlsSettings, CompressionSettings {
   readonly trustedProxies: readonly string[];
   readonly useProxyProtocol: boolean;
   readonly proxyProtocolFrom: readonly string[];
@@ -38,6 +39,8 @@ export function workerSettings(settings: WorkerSettings): WorkerSettings {
   const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout, proxyBodySize } = settings;
   const { sslProtocols, sslCiphers, sslEcdhCurve, sslSessionTickets, sslSessionTicketKey, sslSessionTimeout } =
     settings;
+  const { useGzip, gzipLevel, gzipMinLength, gzipTypes } = settings;
+  const { enableBrotli, brotliLevel, brotliMinLength, brotliTypes } = settings;
   return {
     trustedProxies,
     useProxyProtocol,
@@ -59,6 +62,14 @@ export function workerSettings(settings: WorkerSettings): WorkerSettings {
     sslSessionTimeout,
     sslBufferSize: settings.sslBufferSize,
     useHttp2: settings.useHttp2,
+    useGzip,
+    gzipLevel,
+    gzipMinLength,
+    gzipTypes,
+    enableBrotli,
+    brotliLevel,
+    brotliMinLength,
+    brotliTypes,
   };
 }
 

@@ -9,6 +9,8 @@ import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
 import type { Policy } from "../model/policy.ts";
 import { type Backend, emptySnapshot, type Host, type PrivateKeys, type Route } from "../model/snapshot.ts";
 import { ClientTls } from "../proxy/client-tls.ts";
+import { type Compression, compileCompression } from "../proxy/compression.ts";
+import { EncoderMemory } from "../proxy/encoder.ts";
 import type { RequestExchange } from "../proxy/exchange.ts";
 import type { ProxyFailure } from "../proxy/failure.ts";
 import type { LiveRoute, Plane, Routes } from "../proxy/plane.ts";
@@ -49,11 +51,13 @@ export class WorkerPlane implements Plane {
   readonly responseHead = new ResponseHead();
   readonly serverLine = `Server: ${serverName}\r\n`;
   trusts: (address: string) => boolean;
+  compression: Compression | null;
   readonly upstreams: Upstreams;
   readonly #parts: PlaneParts;
   readonly #tls = new ClientTls();
   readonly #randomBytes = Buffer.alloc(16 * requestIdsAtOnce);
   #randomAt = this.#randomBytes.length;
+  readonly #encoderMemory = new EncoderMemory();
   #settings: WorkerSettings;
   #defaultBackend: Backend = emptySnapshot.defaultBackend;
   #hosts: readonly Host[] = [];
@@ -75,6 +79,7 @@ export class WorkerPlane implements Plane {
     const security = { tls: this.#tls, refused: parts.reportUpstream };
     this.upstreams = new Upstreams(defaultPoolLimits, this.wheel, parts.counters, balance, security);
     this.trusts = addressSet(parts.settings.trustedProxies);
+    this.compression = compileCompression(parts.settings, this.#encoderMemory);
     this.#table = compileTable<LiveRoute>(emptySnapshot, () => this.#unmatched());
     this.routes = { table: this.#table, unmatched: this.#unmatched() };
     setInterval(() => this.wheel.turn(), tick).unref();
@@ -100,6 +105,7 @@ export class WorkerPlane implements Plane {
   configure(settings: WorkerSettings): void {
     this.#settings = settings;
     this.trusts = addressSet(settings.trustedProxies);
+    this.compression = compileCompression(settings, this.#encoderMemory);
     this.routes = { table: this.#table, unmatched: this.#unmatched() };
   }
 

@@ -197,20 +197,7 @@ const groups: readonly Group[] = [
     "every request gets an X-Request-ID, and none an X-Original-URI; remove it",
     { "generate-request-id": on, "proxy-add-original-uri-header": off },
   ],
-  [
-    "responses are not compressed; remove it",
-    {
-      "brotli-level": none,
-      "brotli-min-length": none,
-      "brotli-types": none,
-      "enable-brotli": off,
-      "gzip-disable": none,
-      "gzip-level": none,
-      "gzip-min-length": none,
-      "gzip-types": none,
-      "use-gzip": off,
-    },
-  ],
+  ["whoever says that it takes gzip gets it, whatever it calls itself; remove it", { "gzip-disable": none }],
   [
     "the answers of upstreams are passed on as they are; remove it",
     {

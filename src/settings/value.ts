@@ -122,6 +122,18 @@ export function list<T>(type: ValueType<T>): ValueType<readonly T[]> {
   };
 }
 
+/** Several words separated by white space, as nginx lists them; each is read in lower case. "" is the empty list. */
+export function words(placeholder: string, pattern: RegExp, wants: string): ValueType<readonly string[]> {
+  return {
+    placeholder,
+    read: (text) => {
+      const values = text.toLowerCase().split(/\s+/).filter(Boolean);
+      return values.every((word) => pattern.test(word)) ? { value: values } : { wants };
+    },
+    show: (values) => values.join(" "),
+  };
+}
+
 /** One path an occurrence, for a path may hold a comma; the environment, which has one occurrence, separates by ":" as PATH does. */
 export const paths: ValueType<readonly string[]> = {
   placeholder: "PATH",

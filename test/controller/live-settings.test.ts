@@ -179,7 +179,7 @@ describe("settings from a ConfigMap", () => {
     const { live, put, clock, published, controller } = await run({ "proxy-body-size": "3m" });
     const { settings, problems } = live.read();
     assert.equal(live.read().problems, problems);
-    put({ "proxy-body-size": "3072k", "use-gzip": "true" });
+    put({ "proxy-body-size": "3072k", "enable-modsecurity": "true" });
     await clock.advance(1000);
     assert.equal(live.read().settings, settings);
     assert.equal(controller.state.problems.length, 1);

@@ -28,6 +28,14 @@ const settings: RenderSettings = {
   proxyReadTimeout: 60_000,
   proxySendTimeout: 60_000,
   proxyBodySize: 1_048_576,
+  useGzip: false,
+  gzipLevel: 1,
+  gzipMinLength: 256,
+  gzipTypes: ["text/plain"],
+  enableBrotli: false,
+  brotliLevel: 4,
+  brotliMinLength: 20,
+  brotliTypes: ["text/plain"],
 };
 const listen = { http: "127.0.0.1:8080", https: "127.0.0.1:8443" };
 

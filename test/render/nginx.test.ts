@@ -10,6 +10,7 @@ import {
   route,
   serverNamed,
   snapshot,
+  upstream,
   upstreamBackend,
 } from "./snapshots.ts";
 
@@ -313,5 +314,32 @@ describe("what all servers share", () => {
     assert.deepEqual(argsOf(rendered, "client_header_timeout"), [["2500ms"]]);
     assert.deepEqual(argsOf(rendered, "keepalive_timeout"), [["0s"]]);
     assert.deepEqual(argsOf(rendered, "client_max_body_size"), [["0"]]);
+  });
+
+  it("compresses as the settings say, but no messages of gRPC, and says that it has no brotli", () => {
+    assert.deepEqual(argsOf(render(snapshot({})), "gzip"), []);
+    const routed = snapshot({
+      hosts: [host("a.example", route("/", "web"), route("=/grpc", "grpc"))],
+      upstreams: [upstream("web"), upstream("grpc", { protocol: "grpc" })],
+    });
+    const on = {
+      ...renderSettings,
+      useGzip: true,
+      gzipLevel: 5,
+      gzipMinLength: 20,
+      gzipTypes: ["text/html", "text/css"],
+    };
+    const rendered = render(routed, { settings: on });
+    assert.deepEqual(argsOf(rendered, "gzip"), [["on"], ["off"]]);
+    assert.deepEqual(argsOf(rendered, "gzip_comp_level"), [["5"]]);
+    assert.deepEqual(argsOf(rendered, "gzip_min_length"), [["20"]]);
+    assert.deepEqual(argsOf(rendered, "gzip_types"), [["text/css"]]);
+    assert.deepEqual(argsOf(render(snapshot({}), { settings: { ...on, gzipTypes: ["a/b", "*"] } }), "gzip_types"), [
+      ["*"],
+    ]);
+    assert.deepEqual(argsOf(render(snapshot({}), { settings: { ...on, gzipTypes: ["text/html"] } }), "gzip_types"), []);
+    const withBrotli = { ...renderSettings, enableBrotli: true };
+    assert.match(render(snapshot({}), { settings: withBrotli }).text, /# Left out: brotli/);
+    assert.doesNotMatch(render(snapshot({})).text, /brotli/);
   });
 });

@@ -29,6 +29,14 @@ export const renderSettings: RenderSettings = {
   proxyReadTimeout: 60_000,
   proxySendTimeout: 60_000,
   proxyBodySize: 1_048_576,
+  useGzip: false,
+  gzipLevel: 1,
+  gzipMinLength: 256,
+  gzipTypes: ["text/plain"],
+  enableBrotli: false,
+  brotliLevel: 4,
+  brotliMinLength: 20,
+  brotliTypes: ["text/plain"],
 };
 
 /** "=/a" is exact, "~/a" a regular expression, "/a" a prefix. `to` names the upstream "shop/<to>/80". */

@@ -48,6 +48,15 @@ const values: readonly (readonly [key: string, text: string, field: keyof Settin
   ["proxy-protocol-header-timeout", "10s", "proxyProtocolHeaderTimeout", 10_000],
   ["http2-prior-knowledge", "true", "http2PriorKnowledge", true],
   ["access-log-format", "nginx", "accessLogFormat", "nginx"],
+  ["use-gzip", "true", "useGzip", true],
+  ["gzip-level", "6", "gzipLevel", 6],
+  ["gzip-min-length", "1000", "gzipMinLength", 1000],
+  ["gzip-types", "text/css  Application/JSON\n", "gzipTypes", ["text/css", "application/json"]],
+  ["gzip-types", "*", "gzipTypes", ["*"]],
+  ["enable-brotli", "true", "enableBrotli", true],
+  ["brotli-level", "0", "brotliLevel", 0],
+  ["brotli-min-length", "1k", "brotliMinLength", 1024],
+  ["brotli-types", "", "brotliTypes", []],
   ["disable-access-log", "true", "accessLogFormat", "off"],
   ["disable-access-log", "false", "accessLogFormat", "json"],
   ["ssl-protocols", "TLSv1.3", "sslProtocols", ["TLSv1.3"]],
@@ -179,15 +188,16 @@ describe("the ConfigMap of settings", () => {
   }
 
   it("says of a key of ingress-nginx that Sluice does not have why it does nothing", () => {
-    assert.deepEqual(told(apply({ "use-gzip": "true" }).problems), [
-      'UnsupportedSetting data.use-gzip "true" is not supported: responses are not compressed; remove it',
+    assert.deepEqual(told(apply({ "enable-modsecurity": "true" }).problems), [
+      'UnsupportedSetting data.enable-modsecurity "true" is not supported: requests are not restricted by it; restrict them by annotations of the Ingresses, and remove it',
     ]);
+    assert.match(told(apply({ "gzip-disable": "msie6" }).problems)[0] ?? "", /whoever says that it takes gzip gets it/);
     assert.match(told(apply({ "whitelist-source-range": "10.0.0.0/8" }).problems)[0] ?? "", /not restricted by it/);
   });
 
   it("says nothing of a value of ingress-nginx that asks for what Sluice does anyway", () => {
     const same = {
-      "use-gzip": "false",
+      "enable-modsecurity": "false",
       "server-tokens": "false",
       "ssl-protocols": "TLSv1.2 TLSv1.3",
       "use-http2": "true",
@@ -204,10 +214,10 @@ describe("the ConfigMap of settings", () => {
   });
 
   it("lists problems by key, whatever order the keys stand in", () => {
-    const { problems } = apply({ zebra: "1", "use-gzip": "true", "keep-alive": "x" });
+    const { problems } = apply({ zebra: "1", "enable-modsecurity": "true", "keep-alive": "x" });
     assert.deepEqual(
       problems.map(({ field }) => field),
-      ["data.keep-alive", "data.use-gzip", "data.zebra"],
+      ["data.enable-modsecurity", "data.keep-alive", "data.zebra"],
     );
   });
 

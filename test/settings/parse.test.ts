@@ -22,10 +22,27 @@ function refusal(args: string, environment: Environment = {}, command: CommandNa
   return assert.fail(`${args} ${JSON.stringify(environment)} is accepted`);
 }
 
+/** Those of ingress-nginx. */
+const gzipTypes =
+  "application/atom+xml application/javascript application/x-javascript application/json application/rss+xml application/vnd.ms-fontobject application/x-font-ttf application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component".split(
+    " ",
+  );
+const compressionDefaults = {
+  useGzip: false,
+  gzipLevel: 1,
+  gzipMinLength: 256,
+  gzipTypes,
+  enableBrotli: false,
+  brotliLevel: 4,
+  brotliMinLength: 20,
+  brotliTypes: ["application/xml+rss", ...gzipTypes],
+};
+
 describe("the command line", () => {
   it("gives every setting its default when nothing is said", () => {
     const { settings, options } = parse("");
     assert.deepEqual(settings, {
+      ...compressionDefaults,
       manifests: [],
       kubeconfig: null,
       context: null,
@@ -123,6 +140,11 @@ describe("the command line", () => {
     ["--proxy-body-size 8m", "proxyBodySize", 8 * 1024 ** 2],
     ["--proxy-body-size 8M", "proxyBodySize", 8 * 1024 ** 2],
     ["--proxy-body-size 1000", "proxyBodySize", 1000],
+    ["--gzip-types=text/css\tApplication/JSON", "gzipTypes", ["text/css", "application/json"]],
+    ["--gzip-types=*", "gzipTypes", ["*"]],
+    ["--gzip-types=", "gzipTypes", []],
+    ["", "brotliTypes", ["text/css", "text/x"], { SLUICE_BROTLI_TYPES: " text/css  text/x " }],
+    ["--gzip-level 9", "gzipLevel", 9],
     ["--default-backend-service shop/web", "defaultBackendService", "shop/web"],
     ["--default-backend-service shop/web:http", "defaultBackendService", "shop/web:http"],
     ["--default-backend-service=", "defaultBackendService", null, { SLUICE_DEFAULT_BACKEND_SERVICE: "shop/web" }],
@@ -184,6 +206,11 @@ describe("the command line", () => {
       "--proxy-read-timeout 600h",
       '--proxy-read-timeout is "600h"; it wants a duration above 0 such as 500ms, 30s, 5m or 1h, at most 24 days',
     ],
+    [
+      "--gzip-types text/css;q=1",
+      '--gzip-types is "text/css;q=1"; it wants media types separated by spaces, such as text/css application/json, or *',
+    ],
+    ["--gzip-level 10", '--gzip-level is "10"; it wants a whole number from 1 to 9'],
     ["--proxy-body-size 1t", '--proxy-body-size is "1t"; it wants a size such as 512k, 1m or 2g'],
     [
       "--default-backend-service web",

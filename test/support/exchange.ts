@@ -4,6 +4,7 @@
  */
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
+import { gunzipSync } from "node:zlib";
 import type { CaseRequest, SentRequest } from "./cases.ts";
 import { type Message, MessageReader, valuesOf } from "./message-reader.ts";
 import { connectWithPreamble } from "./preamble.ts";
@@ -18,6 +19,7 @@ export interface SeenAnswer {
   readonly status: number;
   /** By lower-case name, several values joined by ", "; Connection only where it says close or upgrade. */
   readonly headers: ReadonlyMap<string, string>;
+  /** Decoded where a proxy has compressed it, for no two encoders give the same bytes. */
   readonly body: string;
   readonly trailers: ReadonlyMap<string, string>;
   readonly interim: readonly number[];
@@ -186,13 +188,25 @@ async function receive(send: SentRequest, client: Client, port: number): Promise
   return {
     status: head.status,
     headers: noteAnswerHeaders(head.headers, port),
-    body,
+    body: decodeBody(head.headers, body),
     trailers: toMap(trailers),
     interim,
     certificate,
     certificateKey,
     tunnel,
   };
+}
+
+/** What says gzip and is none was sent so by an upstream of a case. */
+function decodeBody(headers: Message["headers"], body: string): string {
+  if (valuesOf(headers, "content-encoding").join() !== "gzip") {
+    return body;
+  }
+  try {
+    return gunzipSync(Buffer.from(body, "latin1")).toString("latin1");
+  } catch {
+    return body;
+  }
 }
 
 async function nextHead(reader: MessageReader): Promise<Pick<Message, "headers"> & { readonly status: number }> {

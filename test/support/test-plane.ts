@@ -40,6 +40,14 @@ const testSettings: DataPlaneSettings = {
   proxyReadTimeout: 60_000,
   proxySendTimeout: 60_000,
   proxyBodySize: 1_048_576,
+  useGzip: false,
+  gzipLevel: 1,
+  gzipMinLength: 256,
+  gzipTypes: ["text/plain", "application/json"],
+  enableBrotli: false,
+  brotliLevel: 4,
+  brotliMinLength: 20,
+  brotliTypes: ["text/plain", "application/json"],
 };
 
 /** What a data plane has said, for tests to look at and to wait for. */
