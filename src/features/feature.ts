@@ -48,6 +48,8 @@ export interface Annotation<T> extends Reader<T> {
   readonly guards?: boolean;
   /** The value names an object of this kind, as namespace/name, which has to be read for it. */
   readonly refersTo?: "Secret";
+  /** ingress-nginx has none of this name: it is read under sluice.dev/ alone. */
+  readonly own?: true;
 }
 
 /** The defaults that settings give for every Ingress; the same names as the fields of Settings. */
@@ -168,6 +170,7 @@ export interface Row {
   readonly setting: keyof FeatureDefaults | null;
   readonly guards: boolean;
   readonly refersTo: "Secret" | null;
+  readonly own: boolean;
   readonly summary: string;
 }
 
@@ -252,6 +255,7 @@ function tell<T>(annotation: string, row: Annotation<T>, text: string, refusal: 
 }
 
 function describe<T>(name: string, row: Annotation<T>): Row {
-  const { type, example, summary, aliases = [], setting = null, guards = false, refersTo = null } = row;
-  return { name, aliases, type, example, default: row.print(row.default), setting, guards, refersTo, summary };
+  const { type, example, summary, aliases = [], setting = null, guards = false } = row;
+  const { refersTo = null, own = false } = row;
+  return { name, aliases, type, example, default: row.print(row.default), setting, guards, refersTo, own, summary };
 }

@@ -48,7 +48,10 @@ export function findAnnotations(annotations: Readonly<Record<string, string>>, r
       }
     }
   }
-  const names = rows.flatMap((row) => [row.name, ...row.aliases]);
+  // An own one is named with its prefix, the only one that it has.
+  const names = new Map(
+    rows.flatMap((row) => [row.name, ...row.aliases].map((name) => [name, row.own ? prefixes[0] + name : name])),
+  );
   let skipped: string | null = null;
   for (const key of [...left].sort(compareText)) {
     const name = key.slice(key.indexOf("/") + 1);
@@ -70,7 +73,8 @@ const keysByRow = new WeakMap<Row, readonly string[]>();
 export function keysOf(row: Row): readonly string[] {
   const before = keysByRow.get(row);
   if (before !== undefined) return before;
-  const keys = prefixes.flatMap((prefix) => [row.name, ...row.aliases].map((name) => prefix + name));
+  const under = row.own ? prefixes.slice(0, 1) : prefixes;
+  const keys = under.flatMap((prefix) => [row.name, ...row.aliases].map((name) => prefix + name));
   keysByRow.set(row, keys);
   return keys;
 }
@@ -80,15 +84,15 @@ function conflict(key: string, text: string, winner: string): Mistake {
   return { key, code: "ConflictingAnnotation", message, closes: false };
 }
 
-function unknown(key: string, name: string, names: readonly string[]): Mistake {
+function unknown(key: string, name: string, names: ReadonlyMap<string, string>): Mistake {
   const code = "UnknownAnnotation";
   if (removedAnnotations.has(name)) {
     const successor = removedAnnotations.get(name) ?? null;
     const remedy = successor === null ? "remove it" : `write ${successor}`;
     return { key, code, message: `${quote(name)} is no annotation any more; ${remedy}`, closes: false };
   }
-  const guess = nearest(name, [...names, ...knownAnnotations.keys()]);
-  const remedy = guess === null ? "remove it, or see docs/annotations.md" : `write ${guess}`;
+  const guess = nearest(name, [...names.keys(), ...knownAnnotations.keys()]);
+  const remedy = guess === null ? "remove it, or see docs/annotations.md" : `write ${names.get(guess) ?? guess}`;
   return { key, code, message: `${quote(name)} is no annotation of Sluice or ingress-nginx; ${remedy}`, closes: false };
 }
 

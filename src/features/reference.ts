@@ -70,6 +70,7 @@ function describeRow(row: Row): readonly string[] {
     `- Default: ${code(row.default) || "not set"}${settingOf(row)}`,
   ];
   if (row.aliases.length > 0) facts.push(`- Also written: ${row.aliases.map(code).join(", ")}`);
+  if (row.own) facts.push("- An annotation of Sluice's own: written with `sluice.dev/` alone");
   if (row.guards) facts.push("- Guards access: an invalid value closes the Ingress with 503");
   return [`### ${row.name}`, row.summary, facts.join("\n")];
 }

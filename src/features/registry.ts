@@ -15,6 +15,7 @@ import { findAnnotations, keysOf } from "./lookup.ts";
 import { permanentRedirect } from "./permanent-redirect.ts";
 import { proxySsl } from "./proxy-ssl.ts";
 import { rewrite } from "./rewrite.ts";
+import { sendProxy } from "./send-proxy.ts";
 import { serviceUpstream } from "./service-upstream.ts";
 import { sourceRange } from "./source-range.ts";
 import { sslRedirect } from "./ssl-redirect.ts";
@@ -38,6 +39,7 @@ export const features: readonly Feature[] = [
   serviceUpstream,
   loadBalance,
   proxySsl,
+  sendProxy,
   timeouts,
 ];
 

@@ -28,6 +28,8 @@ export interface ConnectionOwner {
 export class UpstreamConnection {
   readonly socket: Socket;
   readonly pool: EndpointPool;
+  /** What it began with, before anything of a request; null: nothing. */
+  readonly preface: Buffer | null;
   readonly deadline: Deadline;
   /** Exchanges carried, the present one included. */
   requests = 1;
@@ -41,13 +43,14 @@ export class UpstreamConnection {
   #error: Error | null = null;
   #timedOut = false;
 
-  constructor(pool: EndpointPool, connectTimeout: number, owner: ConnectionOwner) {
+  constructor(pool: EndpointPool, connectTimeout: number, owner: ConnectionOwner, preface: Buffer | null) {
     this.pool = pool;
+    this.preface = preface;
     this.#owner = owner;
     this.deadline = new Deadline(() => this.#expire());
     pool.wheel.arm(this.deadline, connectTimeout);
     const options = { allowHalfOpen: true, highWaterMark: 1 };
-    this.socket = dial(pool, pool.tls ? options : { ...options, onread: this.#reader.onread });
+    this.socket = dial(pool, pool.tls ? options : { ...options, onread: this.#reader.onread }, [], preface);
     this.socket.setNoDelay(true);
     if (pool.tls) this.socket.on("data", (chunk: Buffer) => this.#data(chunk));
     this.socket.on("end", () => this.#ended());
@@ -72,7 +75,7 @@ export class UpstreamConnection {
   release(): void {
     this.#owner = null;
     this.idleSince = this.pool.wheel.now;
-    this.pool.wheel.arm(this.deadline, this.pool.limits.idleTimeout);
+    this.pool.wheel.arm(this.deadline, this.pool.idleTimeout);
     this.pool.release(this);
   }
 

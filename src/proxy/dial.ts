@@ -1,6 +1,7 @@
 /** Opens the socket of a connection to an endpoint, whatever is spoken on it: TCP, and TLS where the pool says so. */
 import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
+import { formatProxyHeader } from "../wire/proxy-protocol.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { EndpointPool } from "./upstreams.ts";
 
@@ -9,7 +10,8 @@ type SocketOptions = Omit<TcpNetConnectOpts, "host" | "port"> & { readonly highW
 
 /**
  * Not connected yet: "connect" says when it is, or "secureConnect" over TLS. `alpn` is what TLS offers to speak; nothing by
- * default. `preface` are the first bytes of the connection, before those of TLS (PROXY protocol); null: none.
+ * default. `preface` are the first bytes of the connection, before those of TLS (PROXY protocol); null: none,
+ * or where all connections of the pool have some, that nobody is passed on by this one.
  */
 export function dial(
   pool: EndpointPool,
@@ -17,10 +19,11 @@ export function dial(
   alpn: readonly string[] = [],
   preface: Buffer | null = null,
 ): Socket {
+  const first = preface ?? (pool.sendProxy === 0 ? null : formatProxyHeader(pool.sendProxy, null));
   const tcp = { ...options, host: pool.host, port: pool.port };
   if (pool.security === null) {
     const socket = connectTcp(tcp);
-    if (preface !== null) socket.write(preface);
+    if (first !== null) socket.write(first);
     return socket;
   }
   const { session } = pool;
@@ -29,9 +32,9 @@ export function dial(
     ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
     ...(session === null ? {} : { session }),
   };
-  if (preface === null) return keepSessions(connectTls({ ...tcp, ...security }), pool);
+  if (first === null) return keepSessions(connectTls({ ...tcp, ...security }), pool);
   const carrier = connectTcp(tcp);
-  carrier.write(preface);
+  carrier.write(first);
   return keepSessions(connectTls({ ...options, ...security, socket: carrier }), pool);
 }
 

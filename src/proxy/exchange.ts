@@ -15,7 +15,8 @@ export interface Peer {
   /** Without brackets. */
   readonly address: string;
   readonly port: number;
-  /** The port that the client connected to. */
+  /** The address and the port that the client connected to. */
+  readonly localAddress: string;
   readonly localPort: number;
   /** What the client speaks, as far as we know: "https" too when a load balancer says that it has ended TLS. */
   readonly proto: "http" | "https";

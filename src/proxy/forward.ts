@@ -10,6 +10,7 @@ import { hasNoBody, isReplayable, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
+import { prefaceOf } from "./preface.ts";
 import { ResponseRelay } from "./relay.ts";
 import { tunnel } from "./tunnel.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
@@ -151,7 +152,8 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
       this.#fail(failure("no-endpoint", "upstream", this.#route.labels.service));
       return;
     }
-    const kept = pool.takeIdle(isReplayable(this.#exchange.head) ? Number.POSITIVE_INFINITY : freshEnough);
+    const age = isReplayable(this.#exchange.head) ? Number.POSITIVE_INFINITY : freshEnough;
+    const kept = pool.takeIdle(age, prefaceOf(pool, this.#exchange));
     if (kept === null) {
       this.#connect(pool);
       return;
@@ -162,7 +164,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
   }
 
   #connect(pool: EndpointPool): void {
-    this.#connection = pool.connect(this.#route.timeouts.connect, this);
+    this.#connection = pool.connect(this.#route.timeouts.connect, this, prefaceOf(pool, this.#exchange));
   }
 
   #sendHead(connection: UpstreamConnection): void {

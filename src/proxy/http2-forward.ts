@@ -16,6 +16,7 @@ import type { ProxyFailure } from "./failure.ts";
 import type { UpstreamSession, UpstreamStreamHandler } from "./http2-session.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
+import { prefaceOf } from "./preface.ts";
 import { editResponse } from "./response-edit.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
 import type { EndpointPool } from "./upstreams.ts";
@@ -187,11 +188,12 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
   }
 
   #send(pool: EndpointPool): void {
-    let session = pool.http2.take(this.#route.timeouts.connect);
+    const preface = prefaceOf(pool, this.#exchange);
+    let session = pool.http2.take(this.#route.timeouts.connect, preface);
     let stream = session.open(this);
     // One that has nothing more to give has left its pool by saying so.
     while (stream === null) {
-      session = pool.http2.take(this.#route.timeouts.connect);
+      session = pool.http2.take(this.#route.timeouts.connect, preface);
       stream = session.open(this);
     }
     this.#pool = pool;

@@ -64,6 +64,8 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   error: Error | null = null;
   /** Bytes came last at this time, on the wheel's clock. */
   receivedAt = 0;
+  /** What it began with, before its own; null: nothing. */
+  readonly preface: Buffer | null;
   readonly #pool: EndpointPool;
   readonly #siblings: Http2Sessions;
   readonly #socket: Socket;
@@ -77,14 +79,15 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   #leaving = false;
   #ended = false;
 
-  constructor(pool: EndpointPool, connectTimeout: number, siblings: Http2Sessions) {
+  constructor(pool: EndpointPool, connectTimeout: number, siblings: Http2Sessions, preface: Buffer | null) {
     this.#pool = pool;
+    this.preface = preface;
     this.#siblings = siblings;
     this.#deadline = new Deadline(() => this.#expired());
     pool.wheel.arm(this.#deadline, connectTimeout);
     const codec = { decoder: new HpackDecoder(tableSize), encoder: new HpackEncoder() };
     this.#session = new Session(this, options, codec, blocks);
-    const socket = dial(pool, { noDelay: true, highWaterMark: 1 }, ["h2"]);
+    const socket = dial(pool, { noDelay: true, highWaterMark: 1 }, ["h2"], preface);
     this.#socket = socket;
     socket.once(pool.tls ? "secureConnect" : "connect", () => this.#connected());
     socket.on("data", (chunk: Buffer) => this.#received(chunk));
@@ -136,7 +139,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   streamClosed(): void {
     if (this.streams > 0 || !this.established || this.lost) return;
     if (this.#leaving) this.#end();
-    else this.#pool.wheel.arm(this.#deadline, this.#pool.limits.idleTimeout);
+    else this.#pool.wheel.arm(this.#deadline, this.#pool.idleTimeout);
   }
 
   /** Takes no more requests, and ends with the last of those under way. */

@@ -3,6 +3,7 @@
  * that the endpoint says good-bye on finishes what it has and takes nothing new.
  */
 import { streamsAtMost, UpstreamSession } from "./http2-session.ts";
+import { samePreface } from "./preface.ts";
 import type { EndpointPool } from "./upstreams.ts";
 
 export class Http2Sessions {
@@ -16,14 +17,17 @@ export class Http2Sessions {
     this.#pool = pool;
   }
 
-  /** A connection with room for one more request, new where there is none; `connectTimeout` in milliseconds. Hot. */
-  take(connectTimeout: number): UpstreamSession {
+  /**
+   * A connection with room for one more request, new where there is none; `connectTimeout` in milliseconds. `preface`: what
+   * a new one begins with, as each that is given has. Hot.
+   */
+  take(connectTimeout: number, preface: Buffer | null): UpstreamSession {
     const sessions = this.#sessions;
     for (let index = 0; index < sessions.length; index++) {
       const session = sessions[index] as UpstreamSession;
-      if (session.streams < this.#allowed) return session;
+      if (session.streams < this.#allowed && samePreface(session.preface, preface)) return session;
     }
-    const session = new UpstreamSession(this.#pool, connectTimeout, this);
+    const session = new UpstreamSession(this.#pool, connectTimeout, this, preface);
     sessions.push(session);
     return session;
   }

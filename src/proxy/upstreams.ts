@@ -9,6 +9,7 @@ import type { ClientTls, TlsOptions } from "./client-tls.ts";
 import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { type BalanceParts, LiveUpstream } from "./live-upstream.ts";
+import { samePreface } from "./preface.ts";
 import type { TimingWheel } from "./wheel.ts";
 
 /** What pools count, for the metrics. */
@@ -31,6 +32,9 @@ export interface PoolLimits {
 
 /** As ingress-nginx sets them: upstream-keepalive-connections, -timeout and -requests. */
 export const defaultPoolLimits: PoolLimits = { idle: 320, idleTimeout: 60_000, requests: 10_000 };
+
+/** One that only its own client can use is kept for that client's next request, in milliseconds, and not for its return. */
+const privateIdleTimeout = 5_000;
 
 export class EndpointPool {
   /** "10.0.0.1:8080" or "[fd00::1]:8080". */
@@ -77,18 +81,21 @@ export class EndpointPool {
   /**
    * A connection that was used before, or null. `youngerThan` is in milliseconds: one that lay idle longer is not given
    * out. A request that must not be sent twice asks for a young one, for servers close idle connections without warning.
+   * `preface`: the bytes that a new one would begin with, as this one has.
    */
-  takeIdle(youngerThan: number): UpstreamConnection | null {
-    const connection = this.#idle.at(-1);
+  takeIdle(youngerThan: number, preface: Buffer | null): UpstreamConnection | null {
+    const connection =
+      preface === null ? this.#idle.at(-1) : this.#idle.findLast((each) => samePreface(each.preface, preface));
     if (connection === undefined || this.wheel.now - connection.idleSince > youngerThan) return null;
-    this.#idle.pop();
+    if (preface === null) this.#idle.pop();
+    else this.forget(connection);
     this.counters.upstreamReused();
     return connection;
   }
 
   /** A new connection, still connecting; `connectTimeout` in milliseconds. */
-  connect(connectTimeout: number, owner: ConnectionOwner): UpstreamConnection {
-    return new UpstreamConnection(this, connectTimeout, owner);
+  connect(connectTimeout: number, owner: ConnectionOwner, preface: Buffer | null): UpstreamConnection {
+    return new UpstreamConnection(this, connectTimeout, owner, preface);
   }
 
   /** Takes back a connection whose exchange ended cleanly. */
@@ -100,6 +107,12 @@ export class EndpointPool {
       return;
     }
     if (this.#idle.length > this.limits.idle) this.#idle[0]?.destroy();
+  }
+
+  /** Milliseconds that an idle connection is kept. */
+  get idleTimeout(): number {
+    const { idleTimeout } = this.limits;
+    return this.sendProxy === 0 ? idleTimeout : Math.min(idleTimeout, privateIdleTimeout);
   }
 
   /** Forgets an idle connection that died. */

@@ -197,6 +197,7 @@ export class Listeners implements ConnectionHost {
       secure,
       address,
       port: told?.port ?? socket.remotePort ?? 0,
+      localAddress: told?.localAddress ?? bareAddress(socket.localAddress ?? ""),
       localPort,
       proto,
       told: clientHeaders(address, proto, localPort),

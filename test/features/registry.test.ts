@@ -19,17 +19,15 @@ describe("the registry of features", () => {
     );
   });
 
-  it("has every name once, and only names of ingress-nginx", () => {
+  it("has every name once, and names of ingress-nginx where it does not say that they are Sluice's own", () => {
     assert.equal(new Set(names).size, names.length);
-    assert.deepEqual(
-      names.filter((name) => !knownAnnotations.has(name)),
-      [],
-    );
+    for (const row of features.flatMap((feature) => feature.rows))
+      for (const name of [row.name, ...row.aliases]) assert.equal(knownAnnotations.has(name), !row.own, name);
     assert.equal(knownAnnotations.size, 138);
   });
 
   it("agrees with the table of known annotations on what guards access", () => {
-    for (const row of features.flatMap((feature) => feature.rows)) {
+    for (const row of features.flatMap((feature) => feature.rows.filter(({ own }) => !own))) {
       assert.equal(knownAnnotations.get(row.name)?.guards, row.guards, row.name);
     }
   });
@@ -102,6 +100,17 @@ describe("readPolicy", () => {
     assert.deepEqual(read({ "sluice.dev/proxy-body-size": "2m", [`${nginx}proxy-body-size`]: "2m" }).problems, []);
   });
 
+  it("reads what is Sluice's own under sluice.dev/ alone", () => {
+    assert.deepEqual(read({ "sluice.dev/proxy-protocol": "V2" }).upstreamOptions, { sendProxy: 2 });
+    const { upstreamOptions, problems } = read({ "proxy-protocol": "v2" });
+    assert.deepEqual(upstreamOptions, {});
+    assert.deepEqual(
+      problems.map(({ code }) => code),
+      ["UnknownAnnotation"],
+    );
+    assert.match(problems[0]?.message ?? "", /; write sluice\.dev\/proxy-protocol$/);
+  });
+
   it("lets a name win over its alias", () => {
     const { policy, problems } = read({
       "whitelist-source-range": "10.0.0.0/8",
@@ -116,6 +125,7 @@ describe("readPolicy", () => {
 
   const unknown: readonly [string, string][] = [
     ["proxy-bodysize", "write proxy-body-size"],
+    ["proxy-protocl", "write sluice.dev/proxy-protocol"],
     ["whitelist-source-rnage", "write whitelist-source-range"],
     ["auth-ur", "write auth-url"],
     ["secure-backends", 'write backend-protocol: "HTTPS"'],
@@ -224,6 +234,7 @@ describe("readPolicy", () => {
     ["whitelist-source-range", "10.0.0.0/33"],
     ["allowlist-source-range", ""],
     ["denylist-source-range", "everybody"],
+    ["sluice.dev/proxy-protocol", "v3"],
     ["proxy-ssl-secret", "upstream-ca"],
     ["proxy-ssl-verify", "true"],
     ["proxy-ssl-verify-depth", "two"],
@@ -241,20 +252,19 @@ describe("readPolicy", () => {
       assert.equal(problems.length, 1);
       assert.equal(problem?.code, value === "FCGI" ? "UnsupportedAnnotation" : "InvalidAnnotation");
       assert.deepEqual(problem.object, object);
-      assert.equal(problem.field, `metadata.annotations[${nginx}${name}]`);
+      const key = name.includes("/") ? name : `${nginx}${name}`;
+      assert.equal(problem.field, `metadata.annotations[${key}]`);
       assert.ok(problem.message.startsWith(`${JSON.stringify(value)} is not `), problem.message);
       assert.match(problem.message, /; write \S/);
-      const guarding = /range|backend|ssl-(secret|verify|name)/.test(name);
-      assert.equal(
-        closed,
-        guarding ? `annotation ${nginx}${name} is ${value === "FCGI" ? "not supported" : "invalid"}` : null,
-      );
+      const guarding = /range|backend|proxy-protocol|ssl-(secret|verify|name)/.test(name);
+      assert.equal(closed, guarding ? `annotation ${key} is ${value === "FCGI" ? "not supported" : "invalid"}` : null);
       assert.deepEqual(policy, plainPolicy);
     });
   }
 
   it("covers every annotation with a bad value in the table above", () => {
-    assert.deepEqual([...new Set(invalid.map(([name]) => name))].toSorted(), names.toSorted());
+    const covered = new Set(invalid.map(([name]) => name.replace("sluice.dev/", "")));
+    assert.deepEqual([...covered].toSorted(), names.toSorted());
   });
 
   it("tells where the object was read", () => {

@@ -24,6 +24,7 @@ function answer(given: Reply, method = "GET"): { head: ResponseHead; body: strin
     secure: false,
     address: "127.0.0.1",
     port: 1,
+    localAddress: "127.0.0.1",
     localPort: 80,
     proto: "http" as const,
     told: "",

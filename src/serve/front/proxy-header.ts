@@ -12,7 +12,8 @@ import type { FirstBytes } from "./first-bytes.ts";
 export interface ToldClient {
   readonly address: string;
   readonly port: number;
-  /** The port that the client connected to, at the load balancer. */
+  /** Where the client connected to, at the load balancer. */
+  readonly localAddress: string;
   readonly localPort: number;
 }
 
@@ -62,7 +63,10 @@ export class ProxyProtocol {
       }
       first.skip(header.length);
       if (header.kind === "local" || !this.#believes(address)) done(null);
-      else done({ ...header.source, localPort: header.destination.port });
+      else {
+        const { address: localAddress, port: localPort } = header.destination;
+        done({ ...header.source, localAddress, localPort });
+      }
     };
     first.await(this.#timeout, look, (why, bytes) => {
       // Load balancers look whether somebody listens by a connection that they close at once.
