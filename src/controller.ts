@@ -4,12 +4,14 @@
  * stays in force. What the objects mean is decided in translate; how a Snapshot reaches the workers, in serve/dataplane.
  */
 import { type Clock, systemClock } from "./controller/clock.ts";
+import type { ConfiguredPlane } from "./controller/configured-plane.ts";
 import { servicesOf, unresolvedNames } from "./controller/external-names.ts";
 import { HoldOff } from "./controller/hold-off.ts";
 import { ProblemLog } from "./controller/problem-log.ts";
+import { unavailablePorts } from "./controller/unavailable-ports.ts";
 import type { Log } from "./log.ts";
 import { compareProblems, type Problem, type ProblemCode } from "./model/problem.ts";
-import { emptySnapshot, type PrivateKeys, type Snapshot } from "./model/snapshot.ts";
+import { emptySnapshot, type Snapshot } from "./model/snapshot.ts";
 import type { Settings } from "./settings.ts";
 import type { Ingress, Objects } from "./sources/objects.ts";
 import { refreshEndpoints, type TranslateInput, type Translation, translate } from "./translate/translate.ts";
@@ -31,12 +33,6 @@ export interface ResolvedNames {
   set(names: readonly string[]): void;
   /** Tells the names whose addresses or errors changed. */
   onChange(listener: (names: ReadonlySet<string>) => void): unknown;
-}
-
-/** What it gives to the data plane (serve/dataplane): each resolves when it is in force, in the order of the calls. */
-export interface ConfiguredPlane {
-  publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void>;
-  configure(settings: Settings): Promise<void>;
 }
 
 export interface ControllerParts {
@@ -141,6 +137,9 @@ export class Controller {
     this.#stopped = false;
     this.#parts.store.onChange((change) => this.#storeChanged(change));
     this.#parts.names.onChange((names) => this.#namesChanged(names));
+    this.#parts.dataPlane.onPortsChange(() => {
+      if (this.#previous !== null) this.#tellProblems(this.#previous);
+    });
     this.#changedAt = this.#clock.elapsed();
     await this.#translateAll();
   }
@@ -291,11 +290,12 @@ export class Controller {
   }
 
   #tellProblems(translation: Translation): void {
-    const { settings, store, names } = this.#parts;
+    const { settings, store, names, dataPlane } = this.#parts;
     const parts = [
       settings().problems,
       store.problems,
       unresolvedNames(translation.externalNames, names, store.objects),
+      unavailablePorts(dataPlane.unavailablePorts, translation.snapshot.streams, store.objects.configMaps),
       translation.problems,
     ] as const;
     // Most changes are of endpoints and leave ten thousand problems as they were; these need not be sorted and told again.

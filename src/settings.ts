@@ -9,6 +9,7 @@ import { compressionTable } from "./settings/compression.ts";
 import { type FrontSettings, frontTable } from "./settings/front.ts";
 import { className, controllerName, namespacedName, servicePort } from "./settings/names.ts";
 import { commandNames, type Setting } from "./settings/setting.ts";
+import { type StreamSettings, streamTable } from "./settings/streams.ts";
 import { type TlsSettings, tlsTable } from "./settings/tls.ts";
 import {
   address,
@@ -24,7 +25,7 @@ import {
   toggle,
 } from "./settings/value.ts";
 
-export interface Settings extends ClusterSettings, FrontSettings, TlsSettings, CompressionSettings {
+export interface Settings extends ClusterSettings, FrontSettings, StreamSettings, TlsSettings, CompressionSettings {
   /** Empty: a cluster is read. Files and directories; "-" is standard input. */
   readonly manifests: readonly string[];
   /** `namespace/name` of the ConfigMap whose keys overrule flags and environment; null: none. */
@@ -288,6 +289,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     commands: all,
   },
   ...tlsTable,
+  ...streamTable,
   shutdownGracePeriod: {
     flag: "shutdown-grace-period",
     configMap: "worker-shutdown-timeout",

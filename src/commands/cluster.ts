@@ -108,7 +108,7 @@ function openApi({ credentials, version }: ClusterAccess): Api {
 }
 
 function sourceOptions({ settings, store, log }: ClusterOptions): Omit<KubernetesSourceOptions, "api"> {
-  const { publishService, defaultBackendService, configMapName } = settings;
+  const { publishService, defaultBackendService, configMapName, tcpServicesConfigMap, udpServicesConfigMap } = settings;
   return {
     store,
     log,
@@ -116,7 +116,7 @@ function sourceOptions({ settings, store, log }: ClusterOptions): Omit<Kubernete
     namespaces: settings.watchNamespaces,
     namespaceSelector: settings.watchNamespaceSelector,
     secrets: settings.watchSecrets,
-    configMaps: present(configMapName),
+    configMaps: [...new Set([configMapName, tcpServicesConfigMap, udpServicesConfigMap].flatMap(present))],
     services: present(publishService),
     // Behind a colon there may be its port.
     backends: present(defaultBackendService?.split(":")[0] ?? null),

@@ -39,8 +39,8 @@ export class Status implements AdminSource {
 
   /** From now on there is something to serve and to count. */
   started(controller: Controller, dataPlane: DataPlane): void {
-    const { counters, series } = dataPlane;
-    const metrics = new Metrics({ counters, series, gauges: () => this.#gauges(controller, dataPlane) });
+    const { counters, series, streamSeries } = dataPlane;
+    const metrics = new Metrics({ counters, series, streamSeries, gauges: () => this.#gauges(controller, dataPlane) });
     this.#running = { controller, dataPlane, metrics };
   }
 

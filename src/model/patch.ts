@@ -3,7 +3,7 @@
  * transport of one host. Branches are compared by identity, which translate keeps for what has not changed.
  */
 import { compareText } from "./problem.ts";
-import type { Authority, Backend, Certificate, Host, Snapshot, TlsHost, Upstream } from "./snapshot.ts";
+import type { Authority, Backend, Certificate, Host, Snapshot, StreamService, TlsHost, Upstream } from "./snapshot.ts";
 
 export interface SnapshotPatch {
   readonly hosts: Changes<Host>;
@@ -11,6 +11,8 @@ export interface SnapshotPatch {
   readonly certificates: Changes<Certificate>;
   readonly clientCertificates: Changes<Certificate>;
   readonly authorities: Changes<Authority>;
+  /** By streamKey. */
+  readonly streams: Changes<StreamService>;
   /** The whole list; null: unchanged. */
   readonly tls: readonly TlsHost[] | null;
   readonly defaultBackend: Backend;
@@ -30,6 +32,7 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): SnapshotPatch 
     certificates: diffList(before.certificates, after.certificates, certificateKey),
     clientCertificates: diffList(before.clientCertificates, after.clientCertificates, certificateKey),
     authorities: diffList(before.authorities, after.authorities, certificateKey),
+    streams: diffList(before.streams, after.streams, streamKey),
     tls: before.tls === after.tls ? null : after.tls,
     defaultBackend: after.defaultBackend,
     defaultCertificate: after.defaultCertificate,
@@ -43,6 +46,11 @@ export function applyHosts(before: readonly Host[], changes: Changes<Host>): rea
 
 export function isEmpty(changes: Changes<unknown>): boolean {
   return changes.set.length === 0 && changes.gone.length === 0;
+}
+
+/** "tcp/05432": in the order of the Snapshot, where text is compared by its code units. */
+export function streamKey({ protocol, port }: Pick<StreamService, "protocol" | "port">): string {
+  return `${protocol}/${String(port).padStart(5, "0")}`;
 }
 
 function hostKey(host: Host): string {

@@ -36,14 +36,20 @@ export const problemCodes = {
   DeprecatedVersion: "An Ingress is written for an API version that no longer exists; it is not used.",
   ClassNotFound: "An Ingress names an IngressClass that does not exist; it is not served.",
   ResourceBackend: "An Ingress backend refers to a resource, which Sluice does not serve; its path answers 503.",
-  ServiceNotFound: "An Ingress backend names a Service that does not exist; its path answers 503.",
-  PortNotFound: "An Ingress backend names a port that its Service does not have; its path answers 503.",
+  ServiceNotFound:
+    "An Ingress backend, or an entry of TCP or UDP services, names a Service that does not exist; its path answers 503, its port stays closed.",
+  PortNotFound:
+    "An Ingress backend, or an entry of TCP or UDP services, names a port that its Service does not have; its path answers 503, its port stays closed.",
   ExternalNameRefused:
-    "A Service of type ExternalName is named while --allow-external-name=false; its path answers 503.",
-  ExternalNameInvalid: "The external name of a Service is not a DNS name that may be resolved; its path answers 503.",
+    "A Service of type ExternalName is named while --allow-external-name=false; its path answers 503, its port stays closed.",
+  ExternalNameInvalid:
+    "The external name of a Service is not a DNS name that may be resolved; its path answers 503, its port stays closed.",
   ExternalNameUnresolved: "The external name of a Service cannot be resolved; its last addresses stay in use.",
   NoClusterAddress:
     "An Ingress asks for the cluster IP of a Service that has none; the endpoints of the Service are used.",
+  InvalidStream: "An entry of the ConfigMap of TCP or UDP services is wrong; its port stays closed.",
+  PortUnavailable:
+    "The port of a TCP or UDP service cannot be listened on; it is tried again every few seconds, all other ports are served.",
   DuplicatePath: "Two Ingresses claim one host and path; the older one serves it.",
   InvalidRegex: "A path is not a regular expression that Sluice can match safely; its path answers 503.",
   LiteralRegex: "A path of type Prefix or Exact looks like a regular expression; it is matched literally.",

@@ -20,6 +20,8 @@ export interface Snapshot {
   readonly clientCertificates: readonly Certificate[];
   /** Whose certificates are trusted, where one is verified; ascending by fingerprint. */
   readonly authorities: readonly Authority[];
+  /** The TCP and UDP services; ascending by protocol and port. */
+  readonly streams: readonly StreamService[];
   /** Answers a request whose host is unknown, or whose path no route of the chosen host matches. */
   readonly defaultBackend: Backend;
   /** Fingerprint of `--default-ssl-certificate`; null means the self-signed one. */
@@ -107,6 +109,38 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** A port whose bytes go to the endpoints of a Service as they are, whatever they mean. */
+export interface StreamService {
+  readonly protocol: "tcp" | "udp";
+  /** That clients connect to, or send to. No two services have the same protocol and port. */
+  readonly port: number;
+  /** With the port as the ConfigMap writes it. */
+  readonly service: ServiceRef;
+  /** Without duplicates, ascending by address and port. Empty: connections are closed at once, datagrams dropped. */
+  readonly endpoints: readonly Endpoint[];
+  /** The DNS name of an ExternalName Service; null for all others. */
+  readonly externalName: string | null;
+  /** `accept`: every connection begins with a PROXY header. `send`: the endpoint is sent one. Of UDP both are false. */
+  readonly proxyProtocol: { readonly accept: boolean; readonly send: boolean };
+  readonly limits: StreamLimits;
+  /** The ConfigMap that declares it, as namespace/name. */
+  readonly configMap: string;
+}
+
+/** Times in milliseconds. */
+export interface StreamLimits {
+  /** Of one try to connect. */
+  readonly connectTimeout: number;
+  /** Without a byte or a datagram in either direction. */
+  readonly idleTimeout: number;
+  /** Endpoints tried for one connection; 0: all. */
+  readonly tries: number;
+  /** Until no further endpoint is tried; 0: never. */
+  readonly triesTimeout: number;
+  /** UDP: answers that are expected to each datagram. */
+  readonly responses: number;
+}
+
 export interface TlsHost {
   readonly host: string;
   /**
@@ -161,6 +195,7 @@ export const emptySnapshot: Snapshot = {
   certificates: [],
   clientCertificates: [],
   authorities: [],
+  streams: [],
   defaultBackend: { kind: "notFound" },
   defaultCertificate: null,
 };

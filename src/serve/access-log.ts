@@ -147,13 +147,13 @@ function isBytes(text: string): boolean {
 const threeDigits = Array.from({ length: 1000 }, (_, number) => String(number).padStart(3, "0"));
 
 /** Milliseconds as seconds with three decimals. toFixed would cost more than the rest of the line's numbers together. */
-function millis(milliseconds: number): string {
+export function millis(milliseconds: number): string {
   const whole = Math.max(0, Math.round(milliseconds));
   return `${Math.floor(whole / 1000)}.${threeDigits[whole % 1000]}`;
 }
 
 /** Milliseconds as seconds with six decimals. */
-function micros(milliseconds: number): string {
+export function micros(milliseconds: number): string {
   const whole = Math.max(0, Math.round(milliseconds * 1000));
   const thousands = Math.floor(whole / 1000);
   return `${Math.floor(thousands / 1000)}.${threeDigits[thousands % 1000]}${threeDigits[whole % 1000]}`;
@@ -163,7 +163,7 @@ let isoSecond = -1;
 let isoText = "";
 
 /** `2026-11-20T12:36:00.123Z`; the text of the second is kept, for thousands of lines share it. */
-function isoTime(time: number): string {
+export function isoTime(time: number): string {
   const second = Math.floor(time / 1000);
   if (second !== isoSecond) {
     isoSecond = second;
@@ -176,7 +176,7 @@ let localSecond = -1;
 let localText = "";
 
 /** `20/Nov/2026:12:36:00 +0000`. */
-function localTime(time: number): string {
+export function localTime(time: number): string {
   const second = Math.floor(time / 1000);
   if (second !== localSecond) {
     localSecond = second;

@@ -5,6 +5,7 @@
 import type { RequestExchange } from "../proxy/exchange.ts";
 import { type AccessRecord, formatAccessLine } from "./access-log.ts";
 import type { AccessLogBatch } from "./log-batch.ts";
+import { formatStreamLine, type StreamRecord } from "./stream-log.ts";
 
 export class AccessLog {
   /** May change from one line to the next. */
@@ -45,6 +46,11 @@ export class AccessLog {
     record.referer = head.value("referer") ?? "";
     record.userAgent = head.value("user-agent") ?? "";
     this.#batch.add(formatAccessLine(format, record));
+  }
+
+  /** A connection or session of a TCP or UDP service. */
+  writeStream(record: StreamRecord): void {
+    if (this.format !== "off") this.#batch.add(formatStreamLine(this.format, record, Date.now()));
   }
 
   flush(): void {

@@ -9,10 +9,11 @@ import type { Log } from "../log.ts";
 import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
 import { LoadRegistry } from "./loads.ts";
-import { type WorkerSettings, workerSettings } from "./messages.ts";
+import { type UnavailablePort, type WorkerSettings, workerSettings } from "./messages.ts";
 import { snapshotLabels } from "./route-labels.ts";
 import { SeriesRegistry } from "./series.ts";
 import { WorkerCounters } from "./shared.ts";
+import { StreamRegistry, streamLabels } from "./stream/counters.ts";
 import { Workers } from "./workers.ts";
 
 /** The settings that the data plane starts with; the same names as in Settings. */
@@ -42,6 +43,10 @@ export interface DataPlane {
    * in force later. No connection is lost: requests under way and waits that have begun end by what they began with.
    */
   configure(settings: WorkerSettings): Promise<void>;
+  /** The ports of TCP and UDP services that cannot be listened on, for now. */
+  readonly unavailablePorts: readonly UnavailablePort[];
+  /** Tells when they are others. */
+  onPortsChange(listener: () => void): void;
   /** Of the last change, be it of Snapshot or settings, from 1; 0: none yet. */
   readonly revision: number;
   /** True when the last change is in force at every worker. */
@@ -53,6 +58,7 @@ export interface DataPlane {
   /** For the metrics: one buffer a worker, the series, and how many workers had to be replaced. */
   readonly counters: readonly SharedArrayBuffer[];
   readonly series: SeriesRegistry;
+  readonly streamSeries: StreamRegistry;
   readonly workerRestarts: number;
 }
 
@@ -64,19 +70,30 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const count = workerCount(wantedWorkers, process.platform, log);
   const counters = Array.from({ length: count }, () => WorkerCounters.allocate());
   const series = new SeriesRegistry(count);
+  const streamSeries = new StreamRegistry(count);
   const selfSigned = makeDefaultCertificate(Date.now(), randomBytes(16).toString("hex"));
   const ticketKeys = new Uint8Array(randomBytes(48));
   const waiting = new Set<() => void>();
+  const portListeners = new Set<() => void>();
   let ended = false;
   const workers = new Workers({
-    starts: counters.map((buffer) => ({ counters: buffer, selfSigned, ticketKeys })),
+    starts: counters.map((buffer) => ({
+      counters: buffer,
+      selfSigned,
+      ticketKeys,
+      streams: { address: bindAddress, shared: count > 1 },
+    })),
     settings,
     series,
     loads: new LoadRegistry(count),
+    streamSeries,
     log,
     lines: options.accessLog,
     acknowledged: () => {
       for (const look of waiting) look();
+    },
+    unavailableChanged: () => {
+      for (const listener of portListeners) listener();
     },
   });
   const on = await workers.start(bindAddress, httpPort, httpsPort);
@@ -100,10 +117,15 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       revision++;
       // An endpoints-only change leaves all routes as they were, and with them all label sets.
       const sameRoutes = last?.hosts === snapshot.hosts && last.defaultBackend === snapshot.defaultBackend;
+      const sameStreams = last?.streams === snapshot.streams;
       last = snapshot;
+      const now = Date.now();
       workers.publish(
         { revision, snapshot, keys },
-        sameRoutes ? null : series.assign(snapshotLabels(snapshot), Date.now()),
+        {
+          series: sameRoutes ? null : series.assign(snapshotLabels(snapshot), now),
+          streamSeries: sameStreams ? null : streamSeries.assign(snapshot.streams.map(streamLabels), now),
+        },
       );
       return inForce(revision);
     },
@@ -129,8 +151,13 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       for (const look of [...waiting]) look();
     },
     killWorker: (index) => workers.kill(index),
+    get unavailablePorts() {
+      return workers.unavailable;
+    },
+    onPortsChange: (listener) => void portListeners.add(listener),
     counters,
     series,
+    streamSeries,
     get workerRestarts() {
       return workers.restarts;
     },

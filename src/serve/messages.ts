@@ -73,6 +73,13 @@ export function workerSettings(settings: WorkerSettings): WorkerSettings {
   };
 }
 
+/** A port of a TCP or UDP service that a worker cannot listen on, with the code of the system's error. */
+export interface UnavailablePort {
+  readonly protocol: "tcp" | "udp";
+  readonly port: number;
+  readonly code: string;
+}
+
 /** Handed over when the thread is made. */
 export interface WorkerStart {
   readonly settings: WorkerSettings;
@@ -81,6 +88,9 @@ export interface WorkerStart {
   /** Which of how many workers this is, from 0. */
   readonly index: number;
   readonly workers: number;
+  readonly streamSeries: SeriesUpdate;
+  /** Where TCP and UDP services are listened on: as ListenOn says. */
+  readonly streams: Pick<ListenOn, "address" | "shared">;
   readonly selfSigned: KeyPair;
   /** 48 bytes shared by all workers, so that a session started at one resumes at another. */
   readonly ticketKeys: Uint8Array;
@@ -104,6 +114,7 @@ export type ToWorker =
       readonly keys: readonly (readonly [string, string])[];
       readonly series: SeriesUpdate | null;
       readonly loads: LoadUpdate | null;
+      readonly streamSeries: SeriesUpdate | null;
     }
   | { readonly kind: "settings"; readonly revision: number; readonly settings: WorkerSettings }
   | { readonly kind: "listen"; readonly on: ListenOn }
@@ -114,6 +125,8 @@ export type FromWorker =
   /** Answers "apply" and "settings", whose revisions are counted together. */
   | { readonly kind: "applied"; readonly revision: number }
   | { readonly kind: "listening"; readonly address: string; readonly http: number; readonly https: number }
+  /** All of the worker's, whenever there are others. */
+  | { readonly kind: "unavailable"; readonly ports: readonly UnavailablePort[] }
   | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "drained" }
   | { readonly kind: "lines"; readonly lines: Uint8Array<ArrayBuffer> }

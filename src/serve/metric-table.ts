@@ -14,6 +14,7 @@ import {
   seriesLayout,
   workerLayout,
 } from "./shared.ts";
+import { streamMetrics } from "./stream-metrics.ts";
 
 const route = ["host", "namespace", "ingress", "service"] as const;
 const bySeries = (reading: Reading): readonly SeriesRow[] => reading.series;
@@ -224,7 +225,7 @@ export const metrics: readonly Metric[] = [
     name: "sluice_config_size",
     type: "gauge",
     labels: ["kind"],
-    help: "What the Snapshot in force holds: hosts, routes, upstreams, endpoints and certificates.",
+    help: "What the Snapshot in force holds: hosts, routes, upstreams, endpoints, streams (TCP and UDP services) and certificates.",
     samples: ({ gauges: { snapshot } }) => [
       { labels: { kind: "hosts" }, value: snapshot.hosts.length },
       { labels: { kind: "routes" }, value: snapshot.hosts.reduce((count, host) => count + host.routes.length, 0) },
@@ -233,6 +234,7 @@ export const metrics: readonly Metric[] = [
         labels: { kind: "endpoints" },
         value: snapshot.upstreams.reduce((count, upstream) => count + upstream.endpoints.length, 0),
       },
+      { labels: { kind: "streams" }, value: snapshot.streams.length },
       { labels: { kind: "certificates" }, value: snapshot.certificates.length },
     ],
   },
@@ -264,6 +266,7 @@ export const metrics: readonly Metric[] = [
       );
     },
   },
+  ...streamMetrics,
   ...clusterMetrics,
   {
     name: "sluice_build_info",

@@ -4,6 +4,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import type { PublisherState } from "../sources/kubernetes/publisher.ts";
 import type { KindStats } from "../sources/kubernetes/stats.ts";
 import type { SeriesRow } from "./exposition.ts";
+import type { StreamLabels } from "./stream/counters.ts";
 
 /** What the source and the publisher say of themselves. */
 export interface ClusterGauges extends PublisherState {
@@ -36,12 +37,19 @@ export interface Gauges {
   readonly cluster: ClusterGauges | null;
 }
 
+/** A TCP or UDP service at the moment of a scrape, laid out as streamLayout says. */
+export interface StreamRow {
+  readonly labels: StreamLabels;
+  readonly totals: Float64Array;
+}
+
 /** All that a scrape reads. */
 export interface Reading {
   readonly gauges: Gauges;
   /** By worker, laid out as workerLayout says. */
   readonly workers: readonly Float64Array[];
   readonly series: readonly SeriesRow[];
+  readonly streams: readonly StreamRow[];
   /** Milliseconds since the epoch. */
   readonly now: number;
 }

@@ -9,11 +9,13 @@ import { readRows } from "./exposition.ts";
 import type { BulkMetric, Gauges, Metric, PlainMetric, Reading } from "./metric.ts";
 import { metrics } from "./metric-table.ts";
 import type { SeriesRegistry } from "./series.ts";
+import type { StreamRegistry } from "./stream/counters.ts";
 
 export interface MetricsSource {
   /** By worker, as WorkerCounters.allocate made them. */
   readonly counters: readonly SharedArrayBuffer[];
   readonly series: SeriesRegistry;
+  readonly streamSeries: StreamRegistry;
   gauges(): Gauges;
 }
 
@@ -45,7 +47,11 @@ export class Metrics {
   /** One scrape. */
   async *text(): AsyncGenerator<string> {
     const series = await readRows(this.#source.series);
-    const reading = { gauges: this.#source.gauges(), workers: this.#workers, series, now: this.#now() };
+    const streams = Array.from(this.#source.streamSeries.read(), ({ labels, totals }) => ({
+      labels,
+      totals: totals.slice(),
+    }));
+    const reading = { gauges: this.#source.gauges(), workers: this.#workers, series, streams, now: this.#now() };
     this.#reading = reading;
     yield this.#registry.metrics();
     for (const metric of metrics) {

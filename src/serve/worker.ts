@@ -15,6 +15,8 @@ import type { FromWorker, ListenOn, ToWorker, WorkerStart } from "./messages.ts"
 import { rateLimited } from "./rate-limited.ts";
 import { SeriesTable } from "./series.ts";
 import { WorkerCounters } from "./shared.ts";
+import { StreamTable, streamLabels } from "./stream/counters.ts";
+import { headerRules, StreamPorts } from "./stream/ports.ts";
 import { WorkerPlane } from "./worker-plane.ts";
 
 /** Failed requests told in the log a second; a dead upstream under load would otherwise drown everything else. */
@@ -51,12 +53,29 @@ function run(start: WorkerStart): void {
       send({ kind: "log", level: "error", message, fields: { fingerprint: fingerprints.join(", "), reason } });
     },
   };
-  const listeners = new Listeners(plane, settings, tls, {
-    acceptFailed: ({ message: reason }) => {
-      send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason } });
+  const acceptFailed = ({ message }: Error): void => {
+    send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason: message } });
+  };
+  const listeners = new Listeners(plane, settings, tls, { acceptFailed, headerRefused: headerReporter() });
+  const streamSeries = new StreamTable(start.streamSeries);
+  const streams = new StreamPorts({
+    host: {
+      wheel: plane.wheel,
+      clock: plane.clock,
+      headers: headerRules(settings),
+      countersOf: (service) => streamSeries.of(streamLabels(service)),
+      log: (record) => accessLog.writeStream(record),
+      report: acceptFailed,
     },
-    headerRefused: headerReporter(),
+    listenOn: start.streams,
+    unavailable: (ports) => send({ kind: "unavailable", ports }),
   });
+  // In the order of the changes, though ports are opened meanwhile.
+  let inForce = Promise.resolve();
+  const acknowledge = (revision: number): void => {
+    const opened = streams.opened;
+    inForce = inForce.then(() => opened).then(() => send({ kind: "applied", revision }));
+  };
   monitorLoop(counters);
 
   port?.on("message", (message: ToWorker) => {
@@ -68,7 +87,9 @@ function run(start: WorkerStart): void {
         const keys = new Map(message.keys);
         listeners.tls.apply(message.patch, keys);
         plane.apply(message.patch, keys);
-        send({ kind: "applied", revision: message.revision });
+        if (message.streamSeries !== null) streamSeries.apply(message.streamSeries);
+        streams.apply(message.patch.streams);
+        acknowledge(message.revision);
         return;
       }
       case "settings": {
@@ -77,14 +98,15 @@ function run(start: WorkerStart): void {
         plane.configure(settings);
         listeners.configure(settings);
         listeners.tls.configure(settings);
-        send({ kind: "applied", revision: message.revision });
+        streams.configure(settings);
+        acknowledge(message.revision);
         return;
       }
       case "listen":
         listen(listeners, message.on);
         return;
       case "drain":
-        void listeners.drain(message.grace).then(() => {
+        void Promise.all([listeners.drain(message.grace), streams.drain(message.grace)]).then(() => {
           accessLog.flush();
           send({ kind: "drained" });
         });

@@ -4,11 +4,12 @@
  */
 import { Worker } from "node:worker_threads";
 import type { Log } from "../log.ts";
-import { diffSnapshots, type SnapshotPatch } from "../model/patch.ts";
+import { diffSnapshots, type SnapshotPatch, streamKey } from "../model/patch.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
 import type { LoadRegistry } from "./loads.ts";
-import type { FromWorker, ListenOn, ToWorker, WorkerSettings, WorkerStart } from "./messages.ts";
+import type { FromWorker, ListenOn, ToWorker, UnavailablePort, WorkerSettings, WorkerStart } from "./messages.ts";
 import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
+import type { StreamRegistry } from "./stream/counters.ts";
 
 /** A worker that dies within this many milliseconds of its start is replaced after a pause, twice as long each time. */
 const youth = 10_000;
@@ -25,14 +26,22 @@ export interface Published {
 }
 
 export interface WorkersOptions {
-  readonly starts: readonly Omit<WorkerStart, "settings" | "series" | "index" | "workers">[];
+  readonly starts: readonly Omit<WorkerStart, "settings" | "series" | "streamSeries" | "index" | "workers">[];
   /** Until configure() says otherwise. */
   readonly settings: WorkerSettings;
   readonly series: SeriesRegistry;
   readonly loads: LoadRegistry;
+  readonly streamSeries: StreamRegistry;
   readonly log: Log;
   readonly lines: (lines: Uint8Array<ArrayBuffer>) => void;
   readonly acknowledged: () => void;
+  readonly unavailableChanged: () => void;
+}
+
+/** What each worker has to be told of series, by worker; null: nothing. */
+export interface SeriesUpdates {
+  readonly series: readonly SeriesUpdate[] | null;
+  readonly streamSeries: readonly SeriesUpdate[] | null;
 }
 
 interface Slot {
@@ -41,6 +50,7 @@ interface Slot {
   acknowledged: number;
   listening: { address: string; http: number; https: number } | null;
   drained: boolean;
+  unavailable: readonly UnavailablePort[];
 }
 
 export class Workers {
@@ -92,7 +102,14 @@ export class Workers {
     return Math.min(...this.#slots.map((slot) => slot.acknowledged));
   }
 
-  publish(next: Published, series: readonly SeriesUpdate[] | null): void {
+  /** The ports of TCP and UDP services that a worker cannot listen on, each once. */
+  get unavailable(): readonly UnavailablePort[] {
+    const ports = new Map<string, UnavailablePort>();
+    for (const { unavailable } of this.#slots) for (const port of unavailable) ports.set(streamKey(port), port);
+    return [...ports.values()];
+  }
+
+  publish(next: Published, { series, streamSeries }: SeriesUpdates): void {
     const before = this.#published;
     this.#published = next;
     this.#revision = next.revision;
@@ -100,7 +117,8 @@ export class Workers {
     const keys = newKeys(patch, next.keys);
     const loads = this.#options.loads.assign(patch.upstreams);
     for (const [index, { worker }] of this.#slots.entries()) {
-      send(worker, { kind: "apply", revision: next.revision, patch, keys, series: series?.[index] ?? null, loads });
+      const updates = { series: series?.[index] ?? null, streamSeries: streamSeries?.[index] ?? null, loads };
+      send(worker, { kind: "apply", revision: next.revision, patch, keys, ...updates });
     }
   }
 
@@ -142,9 +160,17 @@ export class Workers {
       series: this.#options.series.everything(index),
       index,
       workers: this.#options.starts.length,
+      streamSeries: this.#options.streamSeries.everything(index),
     };
     const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: `sluice-worker-${index}` });
-    const slot: Slot = { worker, startedAt: performance.now(), acknowledged: 0, listening: null, drained: false };
+    const slot: Slot = {
+      worker,
+      startedAt: performance.now(),
+      acknowledged: 0,
+      listening: null,
+      drained: false,
+      unavailable: [],
+    };
     worker.on("message", (message: FromWorker) => this.#received(slot, message));
     worker.on("error", (error) => this.#options.log.error("a worker failed", { worker: index, error }));
     worker.on("exit", () => this.#exited(index, slot));
@@ -171,6 +197,10 @@ export class Workers {
       case "listening":
         slot.listening = message;
         break;
+      case "unavailable":
+        slot.unavailable = message.ports;
+        this.#options.unavailableChanged();
+        return;
       case "failed":
         this.#failure = message.reason;
         slot.drained = true;
@@ -221,6 +251,7 @@ export class Workers {
       patch,
       keys: newKeys(patch, keys),
       series: null,
+      streamSeries: null,
       loads: this.#options.loads.everything(),
     });
     send(slot.worker, { kind: "listen", on: this.#listenOn });

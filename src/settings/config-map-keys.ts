@@ -242,16 +242,6 @@ const groups: readonly Group[] = [
     "addresses are not located; remove it",
     { "geoip2-autoreload-in-minutes": none, "use-geoip": off, "use-geoip2": off },
   ],
-  [
-    "TCP and UDP services are not served; remove it",
-    {
-      "proxy-stream-next-upstream": none,
-      "proxy-stream-next-upstream-timeout": none,
-      "proxy-stream-next-upstream-tries": none,
-      "proxy-stream-responses": none,
-      "proxy-stream-timeout": none,
-    },
-  ],
   ["path types are checked as the API defines them; remove it", { "strict-validate-path-type": none }],
   [
     "both address families are served where the machine has them; set bind-address to keep to one, and remove it",

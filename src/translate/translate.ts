@@ -5,7 +5,7 @@
  */
 import type { FeatureDefaults } from "../features/feature.ts";
 import { compareProblems, compareText, type Problem } from "../model/problem.ts";
-import type { Backend, Host, PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
+import type { Backend, Host, PrivateKeys, Snapshot, StreamService, Upstream } from "../model/snapshot.ts";
 import type { Objects, Service } from "../sources/objects.ts";
 import { type BackendSettings, Backends, compareUpstreams, firstPort, targetOf } from "./backends.ts";
 import { chooseCertificates, compareCertificates, compareTlsHosts } from "./certificates.ts";
@@ -15,11 +15,12 @@ import { buildHosts, compareRoutes } from "./hosts.ts";
 import { settingProblem } from "./mistake.ts";
 import { readRules } from "./rules.ts";
 import { share, shareKeys, shareSorted } from "./share.ts";
+import { compareStreams, readStreams, refreshStream, type StreamSettings, serviceId } from "./streams.ts";
 import { authoritiesOf, withUpstreamTls } from "./upstream-tls.ts";
 import { findUpstreamPort, readUpstream } from "./upstreams.ts";
 
 /** The fields of Settings that translation depends on. */
-export interface TranslateSettings extends ClassSettings, BackendSettings, FeatureDefaults {
+export interface TranslateSettings extends ClassSettings, BackendSettings, FeatureDefaults, StreamSettings {
   /** `namespace/name` or `namespace/name:port`; null: the built-in 404 page. */
   readonly defaultBackendService: string | null;
   /** `namespace/name`; null: the self-signed certificate. */
@@ -67,6 +68,7 @@ export function translate(input: TranslateInput, previous: Translation | null): 
   const built = buildHosts(rules, backends, certificates.hasTls);
   const unmatched = defaultBackend(input, backends);
   const upstreams = backends.upstreamsOf(backendsOf(built.hosts, unmatched.backend));
+  const { streams, problems: streamProblems } = readStreams({ objects, resolved }, settings);
   const problems = [
     ...selected.problems,
     ...read.flatMap((each) => each.problems),
@@ -74,7 +76,8 @@ export function translate(input: TranslateInput, previous: Translation | null): 
     ...certificates.problems,
     ...backends.problems,
     ...unmatched.problems,
-    ...upstreamProblems(upstreams, input),
+    ...streamProblems,
+    ...addressProblemsOf([...upstreams, ...streams], input),
   ];
   return shareTranslation(previous, {
     snapshot: {
@@ -84,12 +87,13 @@ export function translate(input: TranslateInput, previous: Translation | null): 
       certificates: certificates.certificates,
       clientCertificates: certificates.clientCertificates,
       authorities: authoritiesOf(trusts),
+      streams,
       defaultBackend: unmatched.backend,
       defaultCertificate: certificates.defaultCertificate,
     },
     keys: certificates.keys,
     problems: problems.sort(compareProblems),
-    externalNames: externalNames(upstreams),
+    externalNames: externalNames([...upstreams, ...streams]),
     recheckAt: certificates.recheckAt,
     served: rules.map((each) => each.id).sort(compareText),
   });
@@ -106,10 +110,12 @@ export function refreshEndpoints(
 ): Translation {
   if (previous.recheckAt !== null && input.now >= previous.recheckAt) return translate(input, previous);
   const upstreams = [...previous.snapshot.upstreams];
+  const streams = refreshStreams(input, previous.snapshot.streams, services);
+  if (streams === null) return translate(input, previous);
   let { problems } = previous;
   for (const id of services) {
     const [from, to] = rangeOf(upstreams, id);
-    if (from === to) continue;
+    if (from === to && !streams.some((stream) => serviceId(stream) === id)) continue;
     const service = input.objects.services.get(id);
     for (let at = from; at < to; at++) {
       const fresh = refreshed(upstreams[at], service, input);
@@ -119,7 +125,23 @@ export function refreshEndpoints(
     }
     if (service?.type === "ExternalName") problems = rejudge(problems, service, input.resolved);
   }
-  return shareTranslation(previous, { ...previous, snapshot: { ...previous.snapshot, upstreams }, problems });
+  return shareTranslation(previous, { ...previous, snapshot: { ...previous.snapshot, upstreams, streams }, problems });
+}
+
+/** Null when a Service itself changed. */
+function refreshStreams(
+  input: TranslateInput,
+  before: readonly StreamService[],
+  services: ReadonlySet<string>,
+): readonly StreamService[] | null {
+  if (!before.some((stream) => services.has(serviceId(stream)))) return before;
+  const streams: StreamService[] = [];
+  for (const stream of before) {
+    const fresh = services.has(serviceId(stream)) ? refreshStream(stream, input) : stream;
+    if (fresh === null) return null;
+    streams.push(fresh);
+  }
+  return streams;
 }
 
 function refreshed(
@@ -169,21 +191,24 @@ function* backendsOf(hosts: readonly Host[], unmatched: Backend): Generator<Back
   yield unmatched;
 }
 
+/** A Service that bytes go to. */
+type Used = Pick<Upstream, "externalName" | "service">;
+
 /** What DNS answered for external names, judged only where the answer is used. */
-function upstreamProblems(upstreams: readonly Upstream[], { objects, resolved }: TranslateInput): readonly Problem[] {
-  const used = new Set<string>();
-  for (const { externalName, service } of upstreams) {
-    if (externalName !== null) used.add(`${service.namespace}/${service.name}`);
+function addressProblemsOf(used: readonly Used[], { objects, resolved }: TranslateInput): readonly Problem[] {
+  const services = new Set<string>();
+  for (const { externalName, service } of used) {
+    if (externalName !== null) services.add(`${service.namespace}/${service.name}`);
   }
-  return [...used].flatMap((id) => {
+  return [...services].flatMap((id) => {
     const service = objects.services.get(id);
     return service === undefined ? [] : addressProblems(service, resolved);
   });
 }
 
-function externalNames(upstreams: readonly Upstream[]): readonly string[] {
+function externalNames(used: readonly Used[]): readonly string[] {
   const names = new Set<string>();
-  for (const { externalName } of upstreams) if (externalName !== null) names.add(externalName);
+  for (const { externalName } of used) if (externalName !== null) names.add(externalName);
   return [...names].sort(compareText);
 }
 
@@ -211,6 +236,7 @@ function shareTranslation(previous: Translation | null, next: Translation): Tran
     certificates: shareSorted(before.certificates, next.snapshot.certificates, compareCertificates),
     clientCertificates: shareSorted(before.clientCertificates, next.snapshot.clientCertificates, compareCertificates),
     authorities: shareSorted(before.authorities, next.snapshot.authorities, compareCertificates),
+    streams: shareSorted(before.streams, next.snapshot.streams, compareStreams),
     defaultBackend: share(before.defaultBackend, next.snapshot.defaultBackend),
     defaultCertificate: next.snapshot.defaultCertificate,
   };

@@ -37,14 +37,18 @@ function optionsDigest(options: Wish["options"]): string {
 
 const digests = new WeakMap<Wish["options"], string>();
 
-/** A port of a Service, spoken to in one way. */
-export interface UpstreamPort extends Wish {
-  /** Of the upstream: by port number, so that Ingresses which write the name and the number share it. */
-  readonly key: string;
+/** A port of a Service. */
+export interface EndpointPort {
   readonly service: Service;
   readonly number: number;
   /** Null: an ExternalName, which has every port, as it is only another name in DNS. */
   readonly port: ServicePort | null;
+}
+
+/** A port of a Service, spoken to in one way. */
+export interface UpstreamPort extends Wish, EndpointPort {
+  /** Of the upstream: by port number, so that Ingresses which write the name and the number share it. */
+  readonly key: string;
 }
 
 /**
@@ -52,40 +56,77 @@ export interface UpstreamPort extends Wish {
  * Null when the Service has no such TCP port: one number may be a TCP and a UDP port.
  */
 export function findUpstreamPort(service: Service, wanted: number | string, wish: Wish): UpstreamPort | null {
-  const listed = service.ports.find(
-    (port) => port.protocol === "TCP" && (typeof wanted === "number" ? port.port : port.name) === wanted,
-  );
-  const isExternal = service.type === "ExternalName";
-  const number = listed?.port ?? (isExternal && typeof wanted === "number" ? wanted : null);
-  if (number === null) return null;
+  const listed = findListed(service, wanted, "TCP");
+  const found = findPort(service, wanted, listed);
+  if (found === null) return null;
   const { namespace, name } = service.meta;
   const { options } = wish;
   const protocol = wish.protocol === "http" && listed?.appProtocol === "kubernetes.io/h2c" ? "grpc" : wish.protocol;
-  const key = `${namespace}/${name}/${number}${wishKey({ protocol, options })}`;
-  return { key, service, protocol, options, number, port: isExternal ? null : (listed ?? null) };
+  const key = `${namespace}/${name}/${found.number}${wishKey({ protocol, options })}`;
+  return { key, protocol, options, ...found };
+}
+
+/** The port of that number or name; null when the Service has none of this transport. */
+export function findEndpointPort(
+  service: Service,
+  wanted: number | string,
+  transport: "TCP" | "UDP",
+): EndpointPort | null {
+  return findPort(service, wanted, findListed(service, wanted, transport));
+}
+
+function findListed(service: Service, wanted: number | string, transport: "TCP" | "UDP"): ServicePort | null {
+  const isWanted = (port: ServicePort): boolean => (typeof wanted === "number" ? port.port : port.name) === wanted;
+  return service.ports.find((port) => port.protocol === transport && isWanted(port)) ?? null;
+}
+
+function findPort(service: Service, wanted: number | string, listed: ServicePort | null): EndpointPort | null {
+  const isExternal = service.type === "ExternalName";
+  const number = listed?.port ?? (isExternal && typeof wanted === "number" ? wanted : null);
+  return number === null ? null : { service, number, port: isExternal ? null : listed };
 }
 
 /** The upstream with its endpoints. The one read before is returned while Service and endpoints are the same objects. */
-export function readUpstream(upstreamPort: UpstreamPort, { objects, resolved }: EndpointSources): Upstream {
-  const { service, port, number } = upstreamPort;
-  if (port === null) {
-    const name = normaliseExternalName(service.externalName ?? "");
-    return remember(upstreamPort, name, resolved.get(name), () =>
-      usableAddresses(service, resolved).map((address) => ({ address, port: number })),
-    );
-  }
+export function readUpstream(upstreamPort: UpstreamPort, sources: EndpointSources): Upstream {
+  const { service, port, number, options } = upstreamPort;
   const { clusterIP } = service;
-  if (upstreamPort.options.serviceAddress === true && hasClusterAddress(service)) {
-    return remember(upstreamPort, null, clusterIP, () => [{ address: clusterIP ?? "", port: number }]);
+  if (port !== null && options.serviceAddress === true && hasClusterAddress(service)) {
+    const read = () => [{ address: clusterIP ?? "", port: number }];
+    return remember(upstreamPort, { externalName: null, origin: clusterIP, read });
+  }
+  return remember(upstreamPort, locate(upstreamPort, sources));
+}
+
+/** What stands behind a port, without an upstream around it. */
+export function readEndpoints(
+  port: EndpointPort,
+  sources: EndpointSources,
+): Pick<Upstream, "endpoints" | "externalName"> {
+  const { externalName, read } = locate(port, sources);
+  return { endpoints: inOrder(read()), externalName };
+}
+
+interface Located {
+  readonly externalName: string | null;
+  /** The object that the endpoints are read from. */
+  readonly origin: unknown;
+  readonly read: () => readonly Endpoint[];
+}
+
+function locate({ service, port, number }: EndpointPort, { objects, resolved }: EndpointSources): Located {
+  if (port === null) {
+    const externalName = normaliseExternalName(service.externalName ?? "");
+    const read = () => usableAddresses(service, resolved).map((address) => ({ address, port: number }));
+    return { externalName, origin: resolved.get(externalName), read };
   }
   const id = `${service.meta.namespace}/${service.meta.name}`;
   const slices = objects.endpointSlices.get(id);
   // Kubernetes mirrors Endpoints into slices: reading both would bring back addresses that the slice has dropped.
   if (slices !== undefined && slices.length > 0) {
-    return remember(upstreamPort, null, slices, () => sliceEndpoints(slices, service, port));
+    return { externalName: null, origin: slices, read: () => sliceEndpoints(slices, service, port) };
   }
   const endpoints = objects.endpoints.get(id);
-  return remember(upstreamPort, null, endpoints, () => legacyEndpoints(endpoints?.subsets ?? [], port));
+  return { externalName: null, origin: endpoints, read: () => legacyEndpoints(endpoints?.subsets ?? [], port) };
 }
 
 /** False for headless Services and external names. */
@@ -94,7 +135,6 @@ export function hasClusterAddress({ clusterIP }: Service): boolean {
 }
 
 interface Remembered {
-  /** The object that the endpoints were read from. */
   readonly origin: unknown;
   readonly upstream: Upstream;
 }
@@ -104,9 +144,7 @@ const known = new WeakMap<Service, Map<string, Remembered>>();
 /** Of thousands of Services few change at a time; the others need not be read, compared or sorted again. */
 function remember(
   { key, service, protocol, options, number }: UpstreamPort,
-  externalName: string | null,
-  origin: unknown,
-  read: () => readonly Endpoint[],
+  { externalName, origin, read }: Located,
 ): Upstream {
   const byKey = known.get(service) ?? new Map<string, Remembered>();
   const before = byKey.get(key);
@@ -142,7 +180,7 @@ function sliceEndpoints(slices: readonly EndpointSlice[], service: Service, port
  * between no name fits: then it is the port with the number that the Service aims at, or the only one on both sides.
  */
 function portsOf(slice: EndpointSlice, service: Service, port: ServicePort): EndpointSlice["ports"] {
-  const offered = slice.ports.filter(({ protocol }) => protocol === "TCP");
+  const offered = slice.ports.filter(({ protocol }) => protocol === port.protocol);
   const named = offered.filter(({ name }) => name === port.name);
   if (named.length > 0) return named;
   const claimed = new Set(service.ports.map(({ name }) => name));
@@ -156,7 +194,7 @@ function legacyEndpoints(subsets: Endpoints["subsets"], port: ServicePort): read
   const found: Endpoint[] = [];
   for (const subset of subsets) {
     for (const { name, port: number, protocol } of subset.ports) {
-      if (name !== port.name || protocol !== "TCP") continue;
+      if (name !== port.name || protocol !== port.protocol) continue;
       for (const address of subset.addresses) found.push({ address, port: number });
     }
   }

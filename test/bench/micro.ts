@@ -9,6 +9,7 @@ import { AccessLogBatch } from "../../src/serve/log-batch.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
 import { SeriesRegistry, SeriesTable } from "../../src/serve/series.ts";
 import { WorkerCounters } from "../../src/serve/shared.ts";
+import { StreamRegistry } from "../../src/serve/stream/counters.ts";
 
 const record: AccessRecord = {
   time: Date.now(),
@@ -109,7 +110,7 @@ async function scrape(routes: number): Promise<{ time: number; longest: number; 
     cluster: null,
   };
   const counters = [WorkerCounters.allocate(), WorkerCounters.allocate()];
-  const metrics = new Metrics({ counters, series, gauges: () => gauges });
+  const metrics = new Metrics({ counters, series, streamSeries: new StreamRegistry(2), gauges: () => gauges });
   let best = { time: Number.POSITIVE_INFINITY, longest: 0, bytes: 0 };
   for (let round = 0; round < 5; round++) {
     const start = performance.now();

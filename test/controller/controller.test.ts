@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
+import type { UnavailablePort } from "../../src/controller/unavailable-ports.ts";
 import { Controller, type ControllerParts } from "../../src/controller.ts";
 import { createLog } from "../../src/log.ts";
+import { formatProblem } from "../../src/model/problem.ts";
 import type { PrivateKeys, Snapshot } from "../../src/model/snapshot.ts";
 import { parseCommandLine } from "../../src/settings/parse.ts";
 import type { KubernetesObject } from "../../src/sources/objects.ts";
 import { ObjectStore } from "../../src/sources/store.ts";
 import { refreshEndpoints, translate } from "../../src/translate/translate.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { ingress, service, slice, tlsSecret } from "../support/fixtures.ts";
+import { configMap, ingress, service, slice, tlsSecret } from "../support/fixtures.ts";
 import { makeCertificate } from "../support/pki.ts";
 
 interface Publication {
@@ -29,6 +31,18 @@ class RecordingDataPlane {
   async publish(snapshot: Snapshot, keys: PrivateKeys): Promise<void> {
     if (this.refuse !== null) throw this.refuse;
     this.published.push({ at: this.#clock.elapsed(), snapshot, keys });
+  }
+
+  unavailablePorts: readonly UnavailablePort[] = [];
+  #portListener: () => void = () => {};
+
+  onPortsChange(listener: () => void): void {
+    this.#portListener = listener;
+  }
+
+  setUnavailable(...ports: readonly UnavailablePort[]): void {
+    this.unavailablePorts = ports;
+    this.#portListener();
   }
 
   async configure(): Promise<void> {}
@@ -68,7 +82,11 @@ class FakeNames {
 
 const settings = parseCommandLine("serve", [], {}).settings;
 
-function build(objects: readonly KubernetesObject[] = shop(), translation?: ControllerParts["translation"]) {
+function build(
+  objects: readonly KubernetesObject[] = shop(),
+  translation?: ControllerParts["translation"],
+  withTcp = false,
+) {
   const clock = new FakeClock();
   const store = new ObjectStore();
   const names = new FakeNames();
@@ -81,7 +99,7 @@ function build(objects: readonly KubernetesObject[] = shop(), translation?: Cont
     });
   put(...objects);
   const controller = new Controller({
-    settings: () => ({ settings, problems: [] }),
+    settings: () => ({ settings: withTcp ? tcpSettings : settings, problems: [] }),
     store,
     names,
     dataPlane,
@@ -100,6 +118,9 @@ function shop(...paths: string[]): KubernetesObject[] {
     slice("shop/web", { ready: ["10.0.0.1"], ports: ["80"] }),
   ];
 }
+
+/** The settings with a ConfigMap of TCP services. */
+const tcpSettings = parseCommandLine("serve", ["--tcp-services-configmap=ingress/tcp"], {}).settings;
 
 function paths(snapshot: Snapshot): string[] {
   return snapshot.hosts.flatMap((host) => host.routes.map((route) => route.declaredPath));
@@ -406,5 +427,34 @@ describe("the controller", () => {
     await clock.advance(10_000);
     assert.deepEqual(paths(dataPlane.last), ["/a"]);
     assert.equal(clock.pending, 0);
+  });
+});
+
+describe("a port that the data plane cannot listen on", () => {
+  const lines = (controller: Controller) => controller.state.problems.map(formatProblem);
+
+  it("is told on the entry that asks for it, until it can, or until nobody asks any more", async () => {
+    const entries = { "53": "shop/web:80", "5432": "shop/web:80" };
+    const { controller, dataPlane, store, clock } = build(
+      [...shop(), configMap("ingress/tcp", entries)],
+      undefined,
+      true,
+    );
+    await controller.start();
+    assert.deepEqual(lines(controller), []);
+    dataPlane.setUnavailable(
+      { protocol: "tcp", port: 53, code: "EACCES" },
+      { protocol: "tcp", port: 5432, code: "EADDRINUSE" },
+      { protocol: "tcp", port: 9, code: "EADDRINUSE" },
+    );
+    assert.deepEqual(lines(controller), [
+      'ConfigMap ingress/tcp: data.53: TCP port "53" may not be listened on by this process; choose a port above 1023, or give it the capability NET_BIND_SERVICE (EACCES, tried again every few seconds) [PortUnavailable]',
+      'ConfigMap ingress/tcp: data.5432: TCP port "5432" is taken by something else on this machine; choose another port, or end what has it (EADDRINUSE, tried again every few seconds) [PortUnavailable]',
+    ]);
+    dataPlane.setUnavailable({ protocol: "tcp", port: 5432, code: "EADDRINUSE" });
+    assert.equal(controller.state.problems.length, 1);
+    store.put("test", configMap("ingress/tcp", { "53": "shop/web:80" }));
+    await clock.advance(10_000);
+    assert.deepEqual(lines(controller), []);
   });
 });

@@ -13,6 +13,10 @@ class SlowDataPlane {
 
   async configure(): Promise<void> {}
 
+  readonly unavailablePorts: readonly [] = [];
+
+  onPortsChange(): void {}
+
   publish(): Promise<void> {
     const publication = Promise.withResolvers<void>();
     this.waiting.push(publication);

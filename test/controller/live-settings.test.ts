@@ -43,6 +43,8 @@ async function run(data: Readonly<Record<string, string>> | null) {
         configured.push(settings);
         order.push("settings");
       },
+      unavailablePorts: [],
+      onPortsChange: () => {},
     },
     log: createLog({ level: "error", format: "text", write: () => {}, now: () => clock.now() }),
     clock,

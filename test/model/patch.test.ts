@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { applyHosts, diffSnapshots } from "../../src/model/patch.ts";
+import { applyHosts, diffSnapshots, streamKey } from "../../src/model/patch.ts";
 import { compareText } from "../../src/model/problem.ts";
-import { emptySnapshot, type Host, type Snapshot } from "../../src/model/snapshot.ts";
+import { emptySnapshot, type Host, type Snapshot, type StreamService } from "../../src/model/snapshot.ts";
 
 /** Few names, so that two lists overlap; a new object each time a host is drawn, as a changed host would be. */
 const hosts: fc.Arbitrary<Host[]> = fc
@@ -43,4 +43,33 @@ describe("a patch between two Snapshots", () => {
     assert.deepEqual([patch.hosts.set, patch.hosts.gone, patch.tls], [[], [], null]);
     assert.equal(applyHosts(snapshot.hosts, patch.hosts), snapshot.hosts);
   });
+
+  it("names streams so that text has the order of ports", () => {
+    const keys = [9, 80, 443, 8080, 65_535].map((port) => streamKey({ protocol: "tcp", port }));
+    assert.deepEqual(keys, keys.toSorted(compareText));
+    assert.ok(compareText(streamKey({ protocol: "tcp", port: 65_535 }), streamKey({ protocol: "udp", port: 1 })) < 0);
+  });
+
+  it("holds the streams that are new or different, and the keys of those that are gone", () => {
+    const [five, nine] = [5, 9].map((port) => stream(port));
+    assert.ok(five !== undefined && nine !== undefined);
+    const changed = { ...nine, configMap: "ingress/other" };
+    const before = { ...emptySnapshot, streams: [five, nine] };
+    const after = { ...emptySnapshot, streams: [changed, stream(80)] };
+    assert.deepEqual(diffSnapshots(before, after).streams, { set: after.streams, gone: ["tcp/00005"] });
+    assert.deepEqual(diffSnapshots(before, { ...before }).streams, { set: [], gone: [] });
+  });
 });
+
+function stream(port: number): StreamService {
+  return {
+    protocol: "tcp",
+    port,
+    service: { namespace: "shop", name: "db", port: "5432" },
+    endpoints: [],
+    externalName: null,
+    proxyProtocol: { accept: false, send: false },
+    limits: { connectTimeout: 5000, idleTimeout: 600_000, tries: 3, triesTimeout: 600_000, responses: 1 },
+    configMap: "ingress/tcp",
+  };
+}

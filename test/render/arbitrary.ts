@@ -2,15 +2,18 @@
 import fc from "fast-check";
 import { parseHashKey } from "../../src/features/hash-key.ts";
 import type { Algorithm } from "../../src/model/balance.ts";
+import { streamKey } from "../../src/model/patch.ts";
 import type { Policy } from "../../src/model/policy.ts";
 import {
   type Authority,
   type Backend,
   type Certificate,
+  type Endpoint,
   type Host,
   noOptions,
   type Route,
   type Snapshot,
+  type StreamService,
   type TlsHost,
   type Upstream,
 } from "../../src/model/snapshot.ts";
@@ -109,6 +112,14 @@ function host(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Host> {
   });
 }
 
+const endpoints: fc.Arbitrary<Endpoint[]> = fc.array(
+  fc.record({
+    address: mostly(fc.constantFrom("10.0.0.1", "2001:db8::1")),
+    port: fc.constantFrom(8080, 80, 0, 70_000),
+  }),
+  { maxLength: 3 },
+);
+
 const algorithm: fc.Arbitrary<Algorithm> = fc.oneof(
   fc.record({ kind: fc.constantFrom("ewma", "least_conn") }),
   fc.record({
@@ -146,13 +157,7 @@ const upstream = (ciphers: fc.Arbitrary<string>): fc.Arbitrary<Upstream> =>
       fc.constant({ sendProxy: 1 } as const),
     ),
     service: serviceRef(),
-    endpoints: fc.array(
-      fc.record({
-        address: mostly(fc.constantFrom("10.0.0.1", "2001:db8::1")),
-        port: fc.constantFrom(8080, 80, 0, 70_000),
-      }),
-      { maxLength: 3 },
-    ),
+    endpoints,
     externalName: fc.option(mostly(fc.constant("api.example.com"))),
   });
 
@@ -169,6 +174,27 @@ const certificate: fc.Arbitrary<Certificate> = fc.record({
   notAfter: fc.constant(0),
   secrets: fc.array(hostileText, { maxLength: 2 }),
 });
+
+const stream: fc.Arbitrary<StreamService> = fc.constantFrom("tcp", "udp").chain((protocol) =>
+  fc.record({
+    protocol: fc.constant(protocol),
+    port: fc.integer({ min: 1, max: 65_535 }),
+    service: serviceRef(),
+    endpoints,
+    externalName: fc.option(mostly(fc.constant("api.example.com"))),
+    proxyProtocol: protocol === "udp" ? fc.constant(noProxy) : fc.record({ accept: fc.boolean(), send: fc.boolean() }),
+    limits: fc.record({
+      connectTimeout: fc.constantFrom(1, 5000),
+      idleTimeout: fc.constantFrom(1500, 600_000),
+      tries: fc.nat(3),
+      triesTimeout: fc.constantFrom(0, 600_000),
+      responses: fc.nat(2),
+    }),
+    configMap: mostly(fc.constant("ingress/tcp")),
+  }),
+);
+
+const noProxy = { accept: false, send: false };
 
 const authority: fc.Arbitrary<Authority> = fc.record({
   fingerprint: mostly(fc.constantFrom("a1", "a2")),
@@ -190,6 +216,7 @@ function snapshot({ cidrs, ciphers, authorities }: Checked): fc.Arbitrary<Snapsh
     certificates: fc.array(certificate, { maxLength: 2 }),
     clientCertificates: fc.array(certificate, { maxLength: 2 }),
     authorities,
+    streams: fc.uniqueArray(stream, { maxLength: 3, selector: streamKey }),
     defaultBackend: backend,
     defaultCertificate: fc.option(hostileText),
   });

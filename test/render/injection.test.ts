@@ -10,6 +10,7 @@ import { needsNginx, testNginx } from "../support/nginx.ts";
 import { nginxForOracle } from "../support/nginx-oracle.ts";
 import { type ParsedDirective, parseNginx } from "../support/nginx-parser.ts";
 import { templates } from "../support/templates.ts";
+import { translateSettings } from "../support/translation.ts";
 import { checkedSnapshot, hostileManifests, hostileSnapshot } from "./arbitrary.ts";
 import { intendedBlocks } from "./intended.ts";
 
@@ -98,16 +99,8 @@ function translateManifests(raw: readonly unknown[]): Snapshot {
     {
       objects: store.objects,
       settings: {
+        ...translateSettings,
         ...settings,
-        ingressClass: "sluice",
-        controllerClass: "sluice.dev/ingress-controller",
-        watchIngressWithoutClass: false,
-        allowExternalName: true,
-        defaultBackendService: null,
-        defaultSslCertificate: null,
-        sslRedirect: false,
-        loadBalance: "round_robin",
-        serviceUpstream: false,
       },
       resolved,
       now: 0,

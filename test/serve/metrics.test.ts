@@ -9,6 +9,7 @@ import { metrics } from "../../src/serve/metric-table.ts";
 import { Metrics, metricsReference } from "../../src/serve/metrics.ts";
 import { type SeriesLabels, SeriesRegistry, SeriesTable } from "../../src/serve/series.ts";
 import { WorkerCounters } from "../../src/serve/shared.ts";
+import { StreamRegistry } from "../../src/serve/stream/counters.ts";
 
 const quiet: Gauges = {
   version: "1.2.3",
@@ -32,6 +33,7 @@ const web: SeriesLabels = { host: "shop.example", namespace: "shop", ingress: "w
 /** A data plane of two workers, and what a scrape of it answers. */
 class Plane {
   readonly series = new SeriesRegistry(2);
+  readonly streamSeries = new StreamRegistry(2);
   readonly counters = [WorkerCounters.allocate(), WorkerCounters.allocate()];
   readonly workers = this.counters.map((buffer) => new WorkerCounters(buffer));
   readonly tables: SeriesTable[];
@@ -40,8 +42,11 @@ class Plane {
   constructor(labels: readonly SeriesLabels[], gauges: Partial<Gauges> = {}) {
     this.series.assign(labels, 0);
     this.tables = [0, 1].map((worker) => new SeriesTable(this.series.everything(worker)));
-    const { counters, series } = this;
-    this.#metrics = new Metrics({ counters, series, gauges: () => ({ ...quiet, ...gauges }) }, () => 15_000);
+    const { counters, series, streamSeries } = this;
+    this.#metrics = new Metrics(
+      { counters, series, streamSeries, gauges: () => ({ ...quiet, ...gauges }) },
+      () => 15_000,
+    );
   }
 
   async scrape(): Promise<string> {

@@ -27,6 +27,16 @@ export const translateSettings: TranslateSettings = {
   sslRedirect: false,
   loadBalance: "round_robin",
   serviceUpstream: false,
+  httpPort: 8080,
+  httpsPort: 8443,
+  adminPort: 10_254,
+  tcpServicesConfigMap: null,
+  udpServicesConfigMap: null,
+  proxyStreamTimeout: 600_000,
+  proxyStreamNextUpstream: true,
+  proxyStreamNextUpstreamTimeout: 600_000,
+  proxyStreamNextUpstreamTries: 3,
+  proxyStreamResponses: 1,
 };
 
 export interface TranslationOptions {

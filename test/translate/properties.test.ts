@@ -1,10 +1,20 @@
 /** What holds for every set of objects: order of arrival and history do not matter, and nothing throws. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { streamKey } from "../../src/model/patch.ts";
 import { compareProblems, compareText } from "../../src/model/problem.ts";
 import type { IngressBackend, KubernetesObject, Objects } from "../../src/sources/objects.ts";
 import { refreshEndpoints, type TranslateInput, type Translation, translate } from "../../src/translate/translate.ts";
-import { endpoints, ingress, ingressClass, objects, service, slice, tlsSecret } from "../support/fixtures.ts";
+import {
+  configMap,
+  endpoints,
+  ingress,
+  ingressClass,
+  objects,
+  service,
+  slice,
+  tlsSecret,
+} from "../support/fixtures.ts";
 import { makeCertificate } from "../support/pki.ts";
 import { defaultNow, inputOf, translateSettings } from "../support/translation.ts";
 
@@ -135,6 +145,25 @@ const anyEndpoints = fc
     endpoints(`${namespace}/${name}`, { addresses, ports: [`${port}:7070`] }),
   );
 
+const anyStreams = fc
+  .record({
+    name: fc.constantFrom("tcp", "udp"),
+    data: fc.dictionary(
+      fc.constantFrom("53", "5432", "8080", "9000", "0", "x"),
+      fc.oneof(
+        fc
+          .record({
+            of: fc.constantFrom("shop/web", "blog/web", "shop/api", "shop/db", "shop/gone"),
+            port: fc.constantFrom("80", "http", "81", "5000"),
+            proxy: fc.constantFrom("", ":PROXY", "::PROXY", ":PROXY:PROXY"),
+          })
+          .map(({ of, port, proxy }) => `${of}:${port}${proxy}`),
+        fc.string({ maxLength: 20, unit: "binary" }),
+      ),
+    ),
+  })
+  .map(({ name, data }) => configMap(`ingress/${name}`, data));
+
 const others = fc.constantFrom(
   ingressClass("web", translateSettings.controllerClass, { default: true }),
   ingressClass("nginx", "k8s.io/ingress-nginx"),
@@ -153,6 +182,7 @@ const manyObjects = fc
     fc.array(anySlice, { maxLength: 5 }),
     fc.array(anyEndpoints, { maxLength: 2 }),
     fc.array(others, { maxLength: 6 }),
+    fc.array(anyStreams, { maxLength: 2 }),
   )
   .map((lists) => unique(lists.flat()));
 
@@ -161,6 +191,8 @@ const anySettings = fc.record({
   allowExternalName: fc.boolean(),
   defaultBackendService: fc.constantFrom(null, "shop/web", "shop/api:81", "shop/db:http", "x/y"),
   defaultSslCertificate: fc.constantFrom(null, "shop/c0", "shop/c1", "shop/none"),
+  tcpServicesConfigMap: fc.constantFrom(null, "ingress/tcp"),
+  udpServicesConfigMap: fc.constantFrom(null, "ingress/udp"),
 });
 
 const anyResolved = fc.constantFrom<Readonly<Record<string, readonly string[]>>>(
@@ -246,6 +278,7 @@ describe("for any objects, settings and addresses", () => {
         assertAscending(snapshot.upstreams.map((upstream) => upstream.key));
         assertAscending(snapshot.tls.map((tls) => tls.host));
         assertAscending(snapshot.certificates.map((certificate) => certificate.fingerprint));
+        assertAscending(snapshot.streams.map(streamKey));
         assertAscending(served);
         assertAscending(externalNames);
         assert.deepEqual(problems, problems.toSorted(compareProblems));

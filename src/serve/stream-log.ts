@@ -1,0 +1,41 @@
+/**
+ * The access log's lines of TCP and UDP services, one a connection or session: JSON, or ingress-nginx's log-format-stream.
+ * No text of a client is in them, and the others (addresses, names of Services) have been checked.
+ */
+import type { ServiceRef } from "../model/snapshot.ts";
+import { type AccessLogFormat, isoTime, localTime, micros, millis } from "./access-log.ts";
+
+export interface StreamRecord {
+  readonly protocol: "tcp" | "udp";
+  /** That the client came to. */
+  readonly port: number;
+  readonly service: ServiceRef;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** As nginx's $status of a stream: 200, 400 when the PROXY header is wrong, 502 when no endpoint could be reached. */
+  readonly status: number;
+  /** Bytes from and to the client. */
+  readonly received: number;
+  readonly sent: number;
+  /** Milliseconds. */
+  readonly duration: number;
+  /** "" when none was tried; "a, b" when several were. */
+  readonly upstreamAddress: string;
+  readonly tries: number;
+}
+
+/** One line, its "\n" included. `time`: when it ended, in milliseconds since the epoch. */
+export function formatStreamLine(format: AccessLogFormat, record: StreamRecord, time: number): string {
+  return format === "json" ? jsonLine(record, time) : nginxLine(record, time);
+}
+
+function jsonLine(record: StreamRecord, time: number): string {
+  const { protocol, port, service, remoteAddress, remotePort, status, received, sent, duration } = record;
+  return `{"time":"${isoTime(time)}","remote":"${remoteAddress}","remote_port":${remotePort},"protocol":"${protocol.toUpperCase()}","listener":${port},"status":${status},"bytes":${sent},"request_bytes":${received},"duration":${micros(duration)},"upstream":"${record.upstreamAddress}","tries":${record.tries},"namespace":"${service.namespace}","service":"${service.name}","port":"${service.port}"}\n`;
+}
+
+/** `[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time`, in UTC. */
+function nginxLine(record: StreamRecord, time: number): string {
+  const { protocol, remoteAddress, status, received, sent, duration } = record;
+  return `[${remoteAddress}] [${localTime(time)}] ${protocol.toUpperCase()} ${status} ${sent} ${received} ${millis(duration)}\n`;
+}

@@ -1,0 +1,85 @@
+/** The listener of one TCP service: accepts, and deals the endpoints out in turn. */
+import { createServer, type Server, type Socket } from "node:net";
+import type { Endpoint, StreamService } from "../../model/snapshot.ts";
+import { type StreamHost, type StreamPort, socketOptions } from "./port.ts";
+import { TcpSession } from "./tcp-session.ts";
+
+const backlog = 4096;
+
+export class TcpPort implements StreamPort {
+  service: StreamService;
+  readonly host: StreamHost;
+  readonly #server: Server;
+  readonly #sessions = new Set<TcpSession>();
+  readonly #emptied: () => void;
+  #cursor = 0;
+
+  /** `emptied` is called when the last connection has ended. */
+  constructor(service: StreamService, host: StreamHost, emptied: () => void) {
+    this.service = service;
+    this.host = host;
+    this.#emptied = emptied;
+    // Not read before there is somebody to read for.
+    this.#server = createServer({ ...socketOptions, pauseOnConnect: true }, (socket) => this.#accept(socket));
+  }
+
+  get open(): number {
+    return this.#sessions.size;
+  }
+
+  listen(address: string, reusePort: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const server = this.#server;
+      server.once("error", reject);
+      server.listen({ host: address, port: this.service.port, backlog, ...(reusePort ? { reusePort } : {}) }, () => {
+        server.off("error", reject);
+        // Without a listener an accept() that fails, for want of descriptors say, would end the worker.
+        server.on("error", this.host.report);
+        resolve();
+      });
+    });
+  }
+
+  update(service: StreamService): void {
+    this.service = service;
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  drain(): void {
+    this.close();
+  }
+
+  destroy(): void {
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  /** The next endpoint that is not in `tried`; null when there is none. */
+  next(tried: readonly Endpoint[]): Endpoint | null {
+    const { endpoints } = this.service;
+    for (let step = 0; step < endpoints.length; step++) {
+      const index = this.#cursor < endpoints.length ? this.#cursor : 0;
+      this.#cursor = index + 1;
+      const endpoint = endpoints[index];
+      if (endpoint !== undefined && !tried.some((each) => isSame(each, endpoint))) return endpoint;
+    }
+    return null;
+  }
+
+  ended(session: TcpSession): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) this.#emptied();
+  }
+
+  #accept(socket: Socket): void {
+    // The client was faster at leaving than we at accepting.
+    if (socket.remoteAddress === undefined) socket.destroy();
+    else this.#sessions.add(new TcpSession(this, socket));
+  }
+}
+
+function isSame(a: Endpoint, b: Endpoint): boolean {
+  return a.address === b.address && a.port === b.port;
+}

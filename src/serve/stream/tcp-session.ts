@@ -1,0 +1,223 @@
+/**
+ * One connection of a TCP service, from the first byte to the last: a PROXY header where one is due, tries of endpoints until
+ * one is connected, then bytes both ways, each side as fast as the other reads. An end is passed on as an end, a reset as a
+ * reset: what was cut short must not look complete.
+ */
+import { connect, type Socket } from "node:net";
+import type { Endpoint, StreamService } from "../../model/snapshot.ts";
+import { Deadline } from "../../proxy/wheel.ts";
+import { isFull } from "../../proxy/write.ts";
+import { type ConnectionEnd, formatProxyHeader, readProxyHeader } from "../../wire/proxy-protocol.ts";
+import { bareAddress } from "../address-set.ts";
+import type { StreamCounters } from "./counters.ts";
+import { endpointText, socketOptions } from "./port.ts";
+import type { TcpPort } from "./tcp-port.ts";
+
+export class TcpSession {
+  readonly #port: TcpPort;
+  /** As it was when the connection came: its limits, its labels, its PROXY headers. */
+  readonly #service: StreamService;
+  readonly #counters: StreamCounters;
+  readonly #client: Socket;
+  readonly #deadline: Deadline;
+  readonly #startedAt: number;
+  readonly #tried: Endpoint[] = [];
+  #source: ConnectionEnd;
+  #destination: ConnectionEnd;
+  #upstream: Socket | null = null;
+  #state: "header" | "connecting" | "open" | "closed" = "header";
+  /** Received of the client, and not yet sent on. */
+  #early: Buffer | null = null;
+  /** As nginx tells it of a stream: 200, 400 for a wrong PROXY header, 502 when there is no endpoint. */
+  #status = 200;
+  #received = 0;
+  #sent = 0;
+  #upstreams = "";
+
+  constructor(port: TcpPort, client: Socket) {
+    const { host, service } = port;
+    this.#port = port;
+    this.#service = service;
+    this.#client = client;
+    this.#counters = host.countersOf(service);
+    this.#startedAt = host.clock();
+    this.#source = { address: bareAddress(client.remoteAddress ?? ""), port: client.remotePort ?? 0 };
+    this.#destination = { address: bareAddress(client.localAddress ?? ""), port: client.localPort ?? 0 };
+    this.#deadline = new Deadline(() => this.#expired());
+    this.#counters.opened();
+    // What a reset means is decided when the socket is closed, which follows.
+    client.on("error", () => {});
+    client.once("close", (failed) => this.#clientClosed(failed));
+    if (service.proxyProtocol.accept) this.#awaitHeader();
+    else this.#tryNext();
+  }
+
+  destroy(): void {
+    this.#client.destroy();
+    this.#upstream?.destroy();
+  }
+
+  #awaitHeader(): void {
+    const client = this.#client;
+    const { believes, timeout } = this.#port.host.headers;
+    this.#arm(timeout);
+    const read = (chunk: Buffer): void => {
+      const bytes = this.#early === null ? chunk : Buffer.concat([this.#early, chunk]);
+      this.#early = bytes;
+      const header = readProxyHeader(bytes);
+      if (header.kind === "incomplete") return;
+      client.off("data", read);
+      client.off("end", ended);
+      client.pause();
+      if (header.kind === "malformed") {
+        this.#refuse(400);
+        return;
+      }
+      // Required of everybody, believed of those in --proxy-protocol-from alone.
+      if (header.kind === "proxied" && believes(this.#source.address)) {
+        this.#source = header.source;
+        this.#destination = header.destination;
+      }
+      this.#early = bytes.length === header.length ? null : bytes.subarray(header.length);
+      this.#tryNext();
+    };
+    const ended = (): void => this.#refuse(400);
+    client.on("data", read);
+    client.once("end", ended);
+    client.resume();
+  }
+
+  #tryNext(): void {
+    const { tries, triesTimeout, connectTimeout } = this.#service.limits;
+    const { host } = this.#port;
+    const tried = this.#tried.length;
+    const late = tried > 0 && triesTimeout > 0 && host.clock() - this.#startedAt >= triesTimeout;
+    const endpoint = late || (tries > 0 && tried >= tries) ? null : this.#port.next(this.#tried);
+    if (endpoint === null) {
+      if (tried === 0) this.#counters.failed();
+      this.#refuse(502);
+      return;
+    }
+    this.#state = "connecting";
+    this.#tried.push(endpoint);
+    this.#upstreams = tried === 0 ? endpointText(endpoint) : `${this.#upstreams}, ${endpointText(endpoint)}`;
+    const upstream = connect({ host: endpoint.address, port: endpoint.port, ...socketOptions });
+    this.#upstream = upstream;
+    upstream.on("error", () => {});
+    upstream.once("connect", () => this.#connected(upstream));
+    upstream.once("close", (failed) => this.#upstreamClosed(upstream, failed));
+    this.#arm(connectTimeout);
+  }
+
+  #connected(upstream: Socket): void {
+    this.#state = "open";
+    if (this.#service.proxyProtocol.send) {
+      upstream.write(formatProxyHeader(1, { source: this.#source, destination: this.#destination }));
+    }
+    const early = this.#early;
+    this.#early = null;
+    if (early !== null) {
+      this.#count(early.length);
+      upstream.write(early);
+    }
+    this.#relay(this.#client, upstream, (bytes) => this.#count(bytes));
+    this.#relay(upstream, this.#client, (bytes) => {
+      this.#sent += bytes;
+      this.#counters.sent(bytes);
+    });
+    this.#alive();
+  }
+
+  #relay(from: Socket, to: Socket, count: (bytes: number) => void): void {
+    from.on("data", (chunk: Buffer) => {
+      this.#alive();
+      count(chunk.length);
+      to.write(chunk);
+      if (isFull(to)) from.pause();
+    });
+    from.on("end", () => to.end());
+    to.on("drain", () => {
+      this.#alive();
+      from.resume();
+    });
+    if (!isFull(to)) from.resume();
+  }
+
+  #count(bytes: number): void {
+    this.#received += bytes;
+    this.#counters.received(bytes);
+  }
+
+  #clientClosed(failed: boolean): void {
+    const upstream = this.#upstream;
+    if (upstream === null || upstream.destroyed) this.#finish();
+    else if (this.#state === "open") endSoon(upstream, failed);
+    else upstream.destroy();
+  }
+
+  #upstreamClosed(upstream: Socket, failed: boolean): void {
+    if (this.#upstream !== upstream) return;
+    if (this.#client.destroyed) {
+      this.#finish();
+    } else if (this.#state === "open") {
+      endSoon(this.#client, failed);
+    } else {
+      this.#counters.failed();
+      this.#upstream = null;
+      this.#tryNext();
+    }
+  }
+
+  /** There is nobody to talk to, or the client is not to be understood. */
+  #refuse(status: number): void {
+    this.#status = status;
+    this.#client.destroy();
+  }
+
+  #expired(): void {
+    if (this.#state === "header") this.#refuse(400);
+    else if (this.#state === "connecting") this.#upstream?.destroy();
+    else this.destroy();
+  }
+
+  #alive(): void {
+    this.#arm(this.#service.limits.idleTimeout);
+  }
+
+  #arm(ms: number): void {
+    if (this.#state !== "closed") this.#port.host.wheel.arm(this.#deadline, ms);
+  }
+
+  #finish(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#deadline.disarm();
+    this.#counters.closed();
+    const { protocol, port, service } = this.#service;
+    this.#port.host.log({
+      protocol,
+      port,
+      service,
+      remoteAddress: this.#source.address,
+      remotePort: this.#source.port,
+      status: this.#status,
+      received: this.#received,
+      sent: this.#sent,
+      duration: this.#port.host.clock() - this.#startedAt,
+      upstreamAddress: this.#upstreams,
+      tries: this.#tried.length,
+    });
+    this.#port.ended(this);
+  }
+}
+
+/** Lets what is still on its way out arrive, then closes it as the other side was closed. */
+function endSoon(socket: Socket, reset: boolean): void {
+  if (!reset) socket.end();
+  const close = (): void => {
+    if (reset) socket.resetAndDestroy();
+    else socket.destroy();
+  };
+  if (socket.writableLength === 0) close();
+  else socket.once(reset ? "drain" : "finish", close);
+}
