@@ -90,11 +90,17 @@ export async function loadWithH2load(
     command.push(`--rps=${(fixed.rate / connections).toFixed(2)}`, `--log-file=${fixed.log}`);
   }
   const said = readH2load(await runPinned(cores, command, seconds + 30));
-  if (said.failed > 0 || said.done === 0) throw new Error(`${said.failed} of ${said.done} requests failed`);
+  if (said.failed > tolerated(peer.name, said.done) || said.done === 0)
+    throw new Error(`${said.failed} of ${said.done} requests failed`);
   const result = { operations: said.done, rate: said.done / seconds };
   return fixed === null
     ? result
     : { ...result, p99: percentile(readLatencies(readFileSync(fixed.log, "latin1")), 0.99) };
+}
+
+/** Of Sluice no request may fail. Of a peer one in a thousand may: its figure says more than none (nginx ends gRPC streams so). */
+function tolerated(peer: string, requests: number): number {
+  return peer.startsWith("sluice") ? 0 : requests / 1000;
 }
 
 /** Throws when h2load did not come to its end. Answers of other statuses than 2xx are failures. */
