@@ -82,9 +82,7 @@ export class Http2Exchange implements Client, StreamHandler {
   }
 
   write(part: Buffer): boolean {
-    if (this.#bodiless) return false;
-    this.#stream.write(part);
-    return true;
+    return !this.#bodiless && this.#stream.write(part);
   }
 
   flush(): boolean {
@@ -102,7 +100,7 @@ export class Http2Exchange implements Client, StreamHandler {
     // A client that opens no window for what waits would keep it, and the stream, for ever.
     this.#arm(this.#connection.host.limits.send);
     // The rest of the body has nowhere to go; the client is told to keep it (RFC 9113, 8.1).
-    if (!stream.remoteEnded) stream.discard();
+    stream.discard();
   }
 
   abort(): void {

@@ -114,7 +114,7 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
   }
 
   request(stream: Stream, list: FieldList, ended: boolean): void {
-    this.#deadline.disarm();
+    if (!this.#blocked) this.#deadline.disarm();
     new Http2Exchange(this, stream).begin(this.#read(list, ended), ended);
   }
 
@@ -194,10 +194,9 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
     if (!this.#blocked) this.#socket.resume();
   }
 
-  /** No stream is open: the client may open the next. */
+  /** No stream is open: the client may open the next. First it has to take what waits, for which it has a limit. */
   #rest(): void {
-    const { wheel } = this.host.plane;
-    wheel.arm(this.#deadline, this.#blocked ? this.host.limits.send : this.host.limits.keepAlive);
+    if (!this.#blocked) this.host.plane.wheel.arm(this.#deadline, this.host.limits.keepAlive);
   }
 
   #expired(): void {

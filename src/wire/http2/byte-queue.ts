@@ -17,12 +17,13 @@ export class ByteQueue {
   #block: Buffer | null = null;
   #used = 0;
 
-  push(part: Buffer): void {
+  /** True: the memory of the part is needed until it has been taken. */
+  push(part: Buffer): boolean {
     this.length += part.length;
     if (part.length >= copyBelow) {
       this.#parts.push(part);
       this.#block = null;
-      return;
+      return true;
     }
     if (this.#block === null || this.#used + part.length > this.#block.length) {
       this.#block = Buffer.allocUnsafeSlow(Math.max(part.length, this.#parts.length === 0 ? 1_024 : blockLength));
@@ -32,6 +33,7 @@ export class ByteQueue {
     this.#block.set(part, this.#used);
     this.#used += part.length;
     this.#parts[this.#parts.length - 1] = this.#block.subarray(0, this.#used);
+    return false;
   }
 
   /** Gives the next `count` bytes, of which there have to be so many, to `take`, in one part or several. */

@@ -9,7 +9,7 @@ export interface SessionOptions {
   readonly settings: readonly (readonly [id: number, value: number])[];
   /** Streams that the peer may have open. */
   readonly streamsAtMost: number;
-  /** Bytes. */
+  /** Bytes; not below 65,535, which the peer may use before it has read the settings. */
   readonly streamWindow: number;
   readonly connectionWindow: number;
   /** Of a head: bytes as RFC 9113, 6.5.2 counts them, and fields. */

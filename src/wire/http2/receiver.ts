@@ -8,6 +8,9 @@ import { errorCode, flag, frameType, largest } from "./protocol.ts";
 import type { Session } from "./session.ts";
 import { Stream } from "./stream.ts";
 
+/** DATA below this length, for nobody, is more work than traffic. */
+const smallFrame = 1_024;
+
 export class Receiver {
   readonly #session: Session;
   readonly #heads: HeadReader;
@@ -66,8 +69,10 @@ export class Receiver {
     const part = to - from;
     if (stream === undefined) {
       this.consumed(null, part);
-      // A mistake, if the peer could know that the stream is over.
-      if (first && !session.streams.isExcused(streamId)) session.refuse(streamId, errorCode.streamClosed);
+      if (!first) return null;
+      if (session.streams.isExcused(streamId)) return frame.length < smallFrame ? session.spendIdle(1) : null;
+      // The peer could know that the stream is over.
+      session.refuse(streamId, errorCode.streamClosed);
       return null;
     }
     const fault = this.#fault(stream, frame, ends);
@@ -174,6 +179,8 @@ export class Receiver {
       const stream = new Stream(session, streamId, this.#streamWindow, session.peer.initialWindowSize);
       stream.remoteEnded = ends;
       streams.open.set(streamId, stream);
+      // Browsers say with a request, or behind it, how urgent it is.
+      session.earnIdle(2);
       session.owner.request(stream, list, ends);
     }
   }

@@ -18,14 +18,19 @@ export interface FieldEncoder {
   finish(): Buffer;
 }
 
-/** A frame this long pays for its own window updates, whatever the window was. */
-const fullFrame = 1_024;
+/**
+ * A frame that could be longer is not sent below this length: a peer that opens the window by what it got would get frames of
+ * that length ever after (the silly window syndrome of TCP; RFC 1122, 4.2.3.4).
+ */
+const shortestFrame = 1_024;
 
 export class Sender {
   readonly output: Output;
   readonly encoder: FieldEncoder;
   /** Bytes that may still be sent on all streams together. */
   window = defaultWindow;
+  /** The length below which a window is not worth a frame, for peers whose windows are small themselves. */
+  #shortest = shortestFrame;
   /** The socket takes no more for now. */
   #blocked = false;
   /** Streams with something to send and a window of their own, in the order of their turns. */
@@ -45,21 +50,23 @@ export class Sender {
     if (ended) stream.sentEnd();
   }
 
-  write(stream: Stream, part: Buffer): void {
+  /** True: the memory of the part is needed until it has left. */
+  write(stream: Stream, part: Buffer): boolean {
     let from = 0;
     if (stream.queue.length === 0 && this.#ready.length === 0 && !this.#blocked) {
-      const room = Math.min(stream.sendWindow, this.window, Math.max(0, enough - this.output.length));
-      const to = Math.min(part.length, room);
+      const room = Math.min(stream.sendWindow, this.window, enough - this.output.length);
+      const to = this.#worthwhile(room, part.length);
       while (from < to) {
         const length = Math.min(frameAtMost, to - from);
         this.#frame(stream, length, part.length - from);
         this.output.append(part, from, from + length);
         from += length;
       }
-      if (from === part.length) return;
+      if (from === part.length) return false;
     }
-    stream.queue.push(from === 0 ? part : part.subarray(from));
+    const kept = stream.queue.push(from === 0 ? part : part.subarray(from));
     this.#enlist(stream);
+    return kept;
   }
 
   end(stream: Stream, trailers: string): void {
@@ -67,9 +74,14 @@ export class Sender {
     else this.#end(stream, trailers);
   }
 
-  /** The peer has opened the window of the stream, or of all. */
+  /** The peer has opened the window of the stream. */
   opened(stream: Stream): void {
     if (stream.queue.length > 0) this.#enlist(stream);
+  }
+
+  /** The peer has said how large the windows of streams are. */
+  windowsAre(size: number): void {
+    this.#shortest = Math.min(shortestFrame, size >>> 1);
   }
 
   /** The socket takes no more until unblock(). */
@@ -85,12 +97,16 @@ export class Sender {
   pump(): void {
     const { output } = this;
     const ready = this.#ready;
-    while (ready.length > 0 && this.window > 0 && !this.#blocked && output.length < enough) {
-      const stream = ready.shift() as Stream;
-      stream.ready = false;
+    while (ready.length > 0 && !this.#blocked && output.length < enough) {
+      const stream = ready[0] as Stream;
       const { queue } = stream;
-      const length = Math.min(frameAtMost, stream.sendWindow, this.window, queue.length);
-      if (stream.over || length <= 0) continue;
+      const ofStream = stream.over ? 0 : this.#worthwhile(stream.sendWindow, queue.length);
+      const length = Math.min(frameAtMost, this.#worthwhile(this.window, ofStream));
+      // It is the connection's window that is too small, for this one and so for all.
+      if (length === 0 && ofStream > 0) return;
+      ready.shift();
+      stream.ready = false;
+      if (length === 0) continue;
       this.#frame(stream, length, queue.length);
       queue.shift(length, (part, from, to) => output.append(part, from, to));
       if (queue.length > 0) this.#enlist(stream);
@@ -123,11 +139,17 @@ export class Sender {
     stream.frameEpoch = this.output.epoch;
     stream.sendWindow -= length;
     this.window -= length;
-    if (length === waiting || length >= fullFrame) this.#earned();
+    if (length === waiting || length >= shortestFrame) this.#earned();
+  }
+
+  /** How much of what waits may go through a window now: all, what it lets through, or nothing. */
+  #worthwhile(window: number, waiting: number): number {
+    if (window >= waiting) return waiting;
+    return window > 0 && window >= this.#shortest ? window : 0;
   }
 
   #enlist(stream: Stream): void {
-    if (stream.ready || stream.sendWindow <= 0) return;
+    if (stream.ready || this.#worthwhile(stream.sendWindow, stream.queue.length) === 0) return;
     stream.ready = true;
     this.#ready.push(stream);
   }

@@ -189,6 +189,11 @@ export class Session {
     return this.#idle.spend(count, this.#now) ? null : errorCode.enhanceYourCalm;
   }
 
+  /** Something went forward that such frames may belong to. */
+  earnIdle(count: number): void {
+    this.#idle.earn(count);
+  }
+
   get #isServer(): boolean {
     return this.options.role === "server";
   }
@@ -294,6 +299,7 @@ export class Session {
     if (error !== null) return error;
     this.#settled = true;
     sender.encoder.setMaxTableSize(Math.min(peer.headerTableSize, tableAtMost));
+    sender.windowsAre(peer.initialWindowSize);
     for (const stream of this.streams.open.values()) {
       stream.sendWindow += peer.initialWindowSize - before;
       if (stream.sendWindow > largest) return errorCode.flowControlError;

@@ -83,9 +83,9 @@ export class Stream {
     if (!this.over && !this.localEnded) this.session.sender.head(this, block, ended);
   }
 
-  /** Sends a part of the body, or lets it wait for the windows. The memory is not to be changed any more. */
-  write(part: Buffer): void {
-    if (!this.over && !this.localEnded && part.length > 0) this.session.sender.write(this, part);
+  /** Sends a part of the body, or lets it wait for the windows. True: its memory is needed until it has left. */
+  write(part: Buffer): boolean {
+    return !this.over && !this.localEnded && part.length > 0 && this.session.sender.write(this, part);
   }
 
   /** Ends this side behind what waits; `trailers` are "Name: value\r\n" lines. */
@@ -132,7 +132,7 @@ export class Stream {
     this.#held = null;
     if (held !== null) this.session.consumed(this, held.length);
     this.#heldEnd = null;
-    if (this.localEnded && !this.remoteEnded) this.reset(errorCode.noError);
+    if (this.localEnded) this.#settle();
   }
 
   /** The peer has announced a body of so many bytes. False: that is not what it sends, and the stream is over. */
@@ -160,8 +160,8 @@ export class Stream {
   /** The connection's own: this side has sent its end. */
   sentEnd(): void {
     this.localEnded = true;
-    if (this.remoteEnded) this.session.close(this, -1);
-    else if (this.#discards) this.reset(errorCode.noError);
+    // Somebody still wants what was kept.
+    if (this.#heldEnd === null) this.#settle();
   }
 
   /**
@@ -204,6 +204,12 @@ export class Stream {
       this.handler.data(part);
       this.session.consumed(this, part.length);
     }
+  }
+
+  /** This side has ended: the stream is over if the other has, too, or if nobody waits for its end. */
+  #settle(): void {
+    if (this.remoteEnded) this.session.close(this, -1);
+    else if (this.#discards) this.reset(errorCode.noError);
   }
 
   #end(trailers: FieldList | null): void {
