@@ -236,8 +236,11 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
 
   #begin(answer: Answer, ended: boolean): void {
     const exchange = this.#exchange;
-    const { status, length } = answer;
-    if (answer.exact && this.#stream?.expect(length) !== true) return;
+    const { status } = answer;
+    // HTTP/1.1 has no other way to say that nothing follows a head that may have a body.
+    const isEmpty = ended && !answer.bodiless && !exchange.peer.http2;
+    const length = isEmpty ? 0 : answer.length;
+    if (answer.exact && this.#stream?.expect(answer.length) !== true) return;
     this.#attempts.begun = true;
     exchange.status = status;
     exchange.upstreamStatus = status;
@@ -247,7 +250,8 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     if (!answer.hasServer) lines += this.#plane.serverLine;
     const { response } = this.#route.hooks;
     if (response.length > 0) lines = editResponse(lines, response, exchange);
-    this.#client.respond(status, answer.reason, lines, status === 204 ? -1 : length, ended || answer.bodiless);
+    const bodiless = (ended && !isEmpty) || answer.bodiless;
+    this.#client.respond(status, answer.reason, lines, status === 204 ? -1 : length, bodiless);
     if (ended) this.ended(null);
     else this.#arm(this.#route.timeouts.read);
   }

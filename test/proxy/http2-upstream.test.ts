@@ -17,6 +17,7 @@ import {
 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { Snapshot } from "../../src/model/snapshot.ts";
+import { valuesOf } from "../support/message-reader.ts";
 import { closedPort, oneRoute, TestPlane, until } from "../support/test-plane.ts";
 
 type Serve = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
@@ -248,6 +249,17 @@ describe("HTTP/2 to upstreams", () => {
     await plane.publish(grpcRoute([upstreams.at(-1)?.port ?? 0], 300));
     const late = await finish(call("/", { "content-type": "application/grpc" }), "");
     assert.deepEqual([late.headers["grpc-status"], typeof late.headers["grpc-message"]], ["14", "string"]);
+  });
+
+  it("tells HTTP/1.1 clients that an answer of a head alone has no body", async () => {
+    await upstreamThat((stream) => stream.respond({ ":status": 200, "x-a": "1" }, { endStream: true }));
+    const client = await plane.connect();
+    for (let count = 0; count < 2; count++) {
+      client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+      const response = await client.response();
+      assert.deepEqual([valuesOf(response.headers, "content-length"), response.body], [["0"], ""]);
+    }
+    client.socket.destroy();
   });
 
   it("serves HTTP/1.1 clients from an HTTP/2 upstream", async () => {

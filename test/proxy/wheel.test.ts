@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Deadline, TimingWheel } from "../../src/proxy/wheel.ts";
+import { Deadline, type LentDeadline, TimingWheel } from "../../src/proxy/wheel.ts";
 
 const tick = 100;
 
@@ -72,5 +72,27 @@ describe("the timing wheel", () => {
     now = 1_000_000;
     wheel.turn();
     assert.equal(expired, 90);
+  });
+
+  it("lends one deadline to many, none of whom it remembers once it was given back", () => {
+    let now = 0;
+    const wheel = new TimingWheel(() => now, tick);
+    const expired: string[] = [];
+    const lent = new Set<Deadline>();
+    const borrow = (name: string): LentDeadline => wheel.lend({ expired: () => expired.push(name) });
+    for (let count = 0; count < 1_000; count++) {
+      const deadline = borrow(`gone ${count}`);
+      lent.add(deadline);
+      wheel.arm(deadline, 60_000);
+      wheel.giveBack(deadline);
+    }
+    assert.equal(lent.size, 1);
+    const [soon, late] = [borrow("soon"), borrow("late")];
+    wheel.arm(soon, 500);
+    wheel.arm(late, 70_000);
+    for (; now < 60_500; now += tick) wheel.turn();
+    assert.deepEqual(expired, ["soon"]);
+    for (; now < 80_000; now += tick) wheel.turn();
+    assert.deepEqual(expired, ["soon", "late"]);
   });
 });
