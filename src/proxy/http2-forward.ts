@@ -79,10 +79,8 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
       return true;
     }
     this.#attempts.bodyStarted = true;
-    stream.write(part);
-    const { waiting } = stream;
-    this.keepsPart = waiting > 0;
-    if (waiting < waitingAtMost) return true;
+    this.keepsPart = stream.write(part);
+    if (stream.waiting < waitingAtMost) return true;
     this.#full = true;
     this.#arm(this.#route.timeouts.send);
     return false;

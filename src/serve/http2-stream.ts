@@ -8,7 +8,7 @@ import { handle } from "../proxy/handle.ts";
 import { replyStatus } from "../proxy/reply.ts";
 import type { TunnelSide } from "../proxy/tunnel.ts";
 import type { UpstreamHalf } from "../proxy/upstream-half.ts";
-import { Deadline } from "../proxy/wheel.ts";
+import type { Borrower, LentDeadline } from "../proxy/wheel.ts";
 import type { FieldList } from "../wire/http2/head-reader.ts";
 import { errorCode } from "../wire/http2/protocol.ts";
 import type { Stream, StreamHandler } from "../wire/http2/stream.ts";
@@ -23,11 +23,11 @@ const waitingAtMost = 65_536;
 /** Of them, how many may be left when the upstream is asked for more. */
 const moreBelow = 32_768;
 
-export class Http2Exchange implements Client, StreamHandler {
+export class Http2Exchange implements Client, StreamHandler, Borrower {
   readonly #connection: Http2Connection;
   readonly #stream: Stream;
   /** null: nothing was ever waited for. */
-  #deadline: Deadline | null = null;
+  #deadline: LentDeadline | null = null;
   /** What may be filled again when the stream is over. */
   #head: RequestHead | null = null;
   #exchange: RequestExchange | null = null;
@@ -117,7 +117,7 @@ export class Http2Exchange implements Client, StreamHandler {
   }
 
   switchProtocols(lines: string): TunnelSide {
-    this.#deadline?.disarm();
+    this.#giveBack();
     this.#forward = null;
     this.#exchange = null;
     // The tunnel tells the access log of it when it ends, which may be after this stream.
@@ -165,10 +165,16 @@ export class Http2Exchange implements Client, StreamHandler {
   }
 
   streamClosed(): void {
-    this.#deadline?.disarm();
     this.#forward?.clientFailed("client-gone", "the stream was reset");
     this.#finish();
+    this.#giveBack();
     this.#connection.streamClosed(this.#head);
+  }
+
+  expired(): void {
+    if (this.#forward === null) this.#stream.reset(errorCode.cancel);
+    else if (this.#begun) this.#forward.clientFailed("client-gone", "the client took the response too slowly");
+    else this.#forward.clientFailed("client-timeout", "the body came too slowly");
   }
 
   #sendHead(status: number, lines: string, length: number): void {
@@ -191,8 +197,14 @@ export class Http2Exchange implements Client, StreamHandler {
   }
 
   #arm(ms: number): void {
-    this.#deadline ??= new Deadline(() => this.#expired());
-    this.#connection.host.plane.wheel.arm(this.#deadline, ms);
+    const { wheel } = this.#connection.host.plane;
+    this.#deadline ??= wheel.lend(this);
+    wheel.arm(this.#deadline, ms);
+  }
+
+  #giveBack(): void {
+    if (this.#deadline !== null) this.#connection.host.plane.wheel.giveBack(this.#deadline);
+    this.#deadline = null;
   }
 
   #refuse(status: number): void {
@@ -213,12 +225,6 @@ export class Http2Exchange implements Client, StreamHandler {
     this.#exchange = null;
     this.#forward = null;
     if (exchange !== null) this.#connection.host.plane.finished(exchange);
-  }
-
-  #expired(): void {
-    if (this.#forward === null) this.#stream.reset(errorCode.cancel);
-    else if (this.#begun) this.#forward.clientFailed("client-gone", "the client took the response too slowly");
-    else this.#forward.clientFailed("client-timeout", "the body came too slowly");
   }
 }
 

@@ -49,13 +49,14 @@ const refusedPrefixes = [
   "x-forwarded-",
   "x-original-",
 ];
+/** Filled anew by every reading, which never yields. */
+const fields = new Fields();
 /** Digests of the content, which only a trailer can carry: the exception from "content-". */
 const digests = new Set(["content-digest", "content-md5"]);
 
 /** Reads a trailer section, its last empty line included: the lines to pass on, or why it is malformed. */
 export function readTrailers(section: string): { readonly lines: string; readonly error: string | null } {
   if (section === "\r\n") return { lines: "", error: null };
-  const fields = new Fields();
   const error = parseFields(fields, section, bytesOf(section), 0, rules);
   if (error !== null) return { lines: "", error: `in the trailers: ${error.reason}` };
   fields.drop(rules, (name) => !mayTrail(name));
