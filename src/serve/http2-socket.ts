@@ -6,7 +6,7 @@ import { Duplex } from "node:stream";
 import { errorCode } from "../wire/http2/protocol.ts";
 import type { Stream, StreamHandler } from "../wire/http2/stream.ts";
 
-/** Bytes that wait for the client's window before a write is said to be done. */
+/** Bytes that are taken before the tunnel is asked to wait. */
 const waitingAtMost = 16_384;
 
 export class StreamSocket extends Duplex implements StreamHandler {
@@ -38,7 +38,7 @@ export class StreamSocket extends Duplex implements StreamHandler {
   }
 
   progressed(): void {
-    if (this.#stream.waiting < waitingAtMost) this.#settle();
+    if (this.#stream.waiting === 0) this.#settle();
   }
 
   streamClosed(code: number): void {
@@ -56,7 +56,8 @@ export class StreamSocket extends Duplex implements StreamHandler {
 
   override _write(part: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#stream.write(part);
-    if (this.#stream.waiting < waitingAtMost || this.#stream.over) done();
+    // Not before all of it has been copied: whoever reads for the tunnel would read over what waits for the client's window.
+    if (this.#stream.waiting === 0 || this.#stream.over) done();
     else this.#written = done;
   }
 
