@@ -14,11 +14,23 @@ export interface TunnelSide extends Source {
   readonly early: Buffer | null;
 }
 
+/** What is told of a tunnel while it lasts. */
+type TunnelExchange = Pick<
+  RequestExchange,
+  "requestBytes" | "responseBytes" | "upstreamBytes" | "upstreamStartedAt" | "upstreamDuration" | "watched"
+>;
+
+/** What a tunnel needs of the worker. */
+interface TunnelPlane<E> extends Pick<Plane, "wheel" | "clock"> {
+  readonly counters: Pick<Plane["counters"], "tunnelOpened" | "tunnelClosed">;
+  finished(exchange: E): void;
+}
+
 /** Joins the two sides; reports the exchange as finished when both are closed. */
-export function tunnel(
-  plane: Plane,
-  exchange: RequestExchange,
-  route: LiveRoute,
+export function tunnel<E extends TunnelExchange>(
+  plane: TunnelPlane<E>,
+  exchange: E,
+  route: Pick<LiveRoute, "timeouts">,
   client: TunnelSide,
   upstream: TunnelSide,
 ): void {
