@@ -2,6 +2,7 @@
  * The shape of a feature: one file declares its annotations, what they mean (policy), what a request meets (compile) and
  * the nginx directives that do the same. The registry collects them; nothing about an annotation is written anywhere else.
  */
+import type { CanaryRule } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { ProblemCode } from "../model/problem.ts";
 import type { UpstreamOptions, UpstreamProtocol } from "../model/snapshot.ts";
@@ -79,6 +80,7 @@ interface Traits {
   readonly backendProtocol: UpstreamProtocol;
   /** This feature's fields alone; those of all features are taken together. */
   readonly upstreamOptions: UpstreamOptions;
+  readonly canary: CanaryRule;
 }
 
 interface PolicyContext<V> {
@@ -133,6 +135,14 @@ export interface NginxMap {
   readonly default: NginxArg;
 }
 
+/** A split_clients block: `percent` ("20.00%") of all values of the source get `value`. Allowed and named as NginxMap. */
+export interface NginxSplit {
+  readonly source: string;
+  readonly variable: string;
+  readonly shares: readonly { readonly percent: string; readonly value: string }[];
+  readonly default: string;
+}
+
 /** What nginx does for one location. */
 export interface NginxParts {
   readonly location: readonly Directive[];
@@ -155,6 +165,8 @@ export interface FeatureDeclaration<V> {
   /** Compiles the policy for the hot path; undefined: this policy asks nothing of this feature. */
   readonly compile?: (policy: Policy, route: RouteContext) => Hooks | undefined;
   readonly nginx: (policy: Policy, context: NginxContext) => NginxParts | Inexpressible;
+  /** It concerns the upstream alone, so that a canary says it for itself; all else its main Ingress says for both. */
+  readonly ofCanary?: boolean;
   /** One sentence for the reference page: which directives stand for it, and where nginx differs. */
   readonly rendered: string;
 }
@@ -186,6 +198,7 @@ interface Refused {
 /** A feature with the types of its values closed over, so that the registry can hold features of all kinds. */
 export interface Feature extends Pick<FeatureDeclaration<never>, "name" | "phase" | "summary" | "rendered" | "nginx"> {
   readonly rows: readonly Row[];
+  readonly ofCanary: boolean;
   /** `texts` holds what is set, by annotation name (aliases resolved). */
   readonly read: (
     texts: ReadonlyMap<string, string>,
@@ -204,6 +217,7 @@ export function defineFeature<V extends object>(declaration: FeatureDeclaration<
     summary,
     rendered,
     nginx,
+    ofCanary: declaration.ofCanary ?? false,
     rows: names.map((annotation) => describe(annotation, declaration.annotations[annotation])),
     compile: declaration.compile ?? (() => undefined),
     read: (texts, defaults) => {

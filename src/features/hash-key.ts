@@ -89,7 +89,7 @@ export function hashKeyArgument(text: string): NginxArg {
 }
 
 /** The value of a request's cookie, null when it has none of that name. Names are compared as nginx does, in any case. */
-function cookie(exchange: Pick<Exchange, "header">, name: string): string | null {
+export function cookie(exchange: Pick<Exchange, "header">, name: string): string | null {
   const header = exchange.header("cookie");
   if (header === undefined) return null;
   for (const pair of header.split(";")) {

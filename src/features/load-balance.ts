@@ -25,6 +25,7 @@ export const loadBalance = defineFeature({
   name: "load-balance",
   phase: "upstream",
   summary: "Chooses the endpoint of the upstream that a request goes to.",
+  ofCanary: true,
   annotations: {
     "load-balance": {
       ...oneOf<LoadBalance>(algorithms),

@@ -17,7 +17,6 @@ export interface Found {
   /** Which annotation of the object each text comes from. */
   readonly keys: ReadonlyMap<string, string>;
   readonly mistakes: readonly Mistake[];
-  readonly skipped: string | null;
 }
 
 interface Mistake {
@@ -52,7 +51,6 @@ export function findAnnotations(annotations: Readonly<Record<string, string>>, r
   const names = new Map(
     rows.flatMap((row) => [row.name, ...row.aliases].map((name) => [name, row.own ? prefixes[0] + name : name])),
   );
-  let skipped: string | null = null;
   for (const key of [...left].sort(compareText)) {
     const name = key.slice(key.indexOf("/") + 1);
     const text = annotations[key] ?? "";
@@ -61,10 +59,9 @@ export function findAnnotations(annotations: Readonly<Record<string, string>>, r
       mistakes.push(unknown(key, name, names));
     } else if (!asksForNothing(known, text)) {
       mistakes.push(unsupported(key, text, known));
-      if (name === "canary") skipped = `annotation ${key} makes it a canary, which is not supported`;
     }
   }
-  return { texts, keys: chosen, mistakes, skipped };
+  return { texts, keys: chosen, mistakes };
 }
 
 const keysByRow = new WeakMap<Row, readonly string[]>();

@@ -30,7 +30,7 @@ export function annotationsReference(): string {
     "What ingress-nginx does for these, Sluice does not. The others of its annotations are above.",
     table(
       ["Annotation", "Meanwhile"],
-      unsupported.sort(([a], [b]) => compareText(a, b)).map(([name, known]) => [`\`${name}\``, meanwhile(name, known)]),
+      unsupported.sort(([a], [b]) => compareText(a, b)).map(([name, known]) => [`\`${name}\``, meanwhile(known)]),
     ),
     "## Gone",
     "Old manifests hold these; ingress-nginx dropped them before Sluice began. They do nothing.",
@@ -80,10 +80,9 @@ function settingOf({ setting }: Row): string {
   return `, or what \`--${setting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}\` says for all`;
 }
 
-function meanwhile(name: string, { guards, guardsIf, off, instead }: KnownAnnotation): string {
+function meanwhile({ guards, guardsIf, off, instead }: KnownAnnotation): string {
   const effects = [];
-  if (name === "canary") effects.push("the Ingress is not served");
-  else if (guards) effects.push("answers 503");
+  if (guards) effects.push("answers 503");
   else if (guardsIf !== undefined)
     effects.push("answers 503 when it holds a directive that refuses requests, does nothing otherwise");
   else effects.push("does nothing");

@@ -2,16 +2,27 @@
  * The features, and what becomes of the annotations of an Ingress: one policy, the traits that translate needs, and a
  * Problem for everything that cannot be taken at its word. Where a guard is in doubt, the Ingress is closed.
  */
+import type { CanaryRule } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { ObjectRef, Origin, Problem, ProblemCode } from "../model/problem.ts";
 import { noOptions, type UpstreamOptions, type UpstreamProtocol } from "../model/snapshot.ts";
 import { backendProtocol } from "./backend-protocol.ts";
 import { bodySize } from "./body-size.ts";
+import { canary, ofMainIngress, withoutCanary } from "./canary.ts";
 import { cors } from "./cors.ts";
 import type { RequestHook, ResponseHook, RouteHooks } from "./exchange.ts";
-import type { Directive, Feature, FeatureDefaults, Meaning, NginxContext, NginxMap, RouteContext } from "./feature.ts";
+import type {
+  Directive,
+  Feature,
+  FeatureDefaults,
+  Meaning,
+  NginxContext,
+  NginxMap,
+  RouteContext,
+  Row,
+} from "./feature.ts";
 import { loadBalance } from "./load-balance.ts";
-import { findAnnotations, keysOf } from "./lookup.ts";
+import { type Found, findAnnotations, keysOf } from "./lookup.ts";
 import { permanentRedirect } from "./permanent-redirect.ts";
 import { proxySsl } from "./proxy-ssl.ts";
 import { rewrite } from "./rewrite.ts";
@@ -40,6 +51,7 @@ export const features: readonly Feature[] = [
   loadBalance,
   proxySsl,
   sendProxy,
+  canary,
   timeouts,
 ];
 
@@ -48,12 +60,14 @@ export interface IngressPolicy {
   readonly policy: Policy;
   /** Why every path of the Ingress answers 503; null when they are open. */
   readonly closed: string | null;
-  /** Why the Ingress must not be served at all (it asks to be a canary of another one); null when it is served. */
-  readonly skipped: string | null;
+  /** Which requests the Ingress takes from another one; null when it is no canary. */
+  readonly canary: CanaryRule | null;
   readonly useRegex: boolean;
   readonly backendProtocol: UpstreamProtocol;
   /** Without fields, it is always the same object. */
   readonly upstreamOptions: UpstreamOptions;
+  /** Those of them that a canary says for itself. */
+  readonly balanceOptions: UpstreamOptions;
   readonly problems: readonly Problem[];
 }
 
@@ -80,16 +94,46 @@ export function readPolicy(
     problems.push({ code, object, field, message, ...(origin === undefined ? {} : { origin }) });
     if (closes) closed ??= `annotation ${key} ${code === "UnsupportedAnnotation" ? "is not supported" : "is invalid"}`;
   };
+  const isCanary = canary.read(found.texts, defaults).meaning.canary !== undefined;
   const meanings: Meaning[] = [];
   for (const feature of features) {
+    if (isCanary && !feature.ofCanary) {
+      meanings.push(feature.read(new Map(), defaults).meaning);
+      for (const [key, text] of present(feature, found)) tell(key, "CanaryAnnotation", ofMainIngress(text), false);
+      continue;
+    }
     const { meaning, refused } = feature.read(found.texts, defaults);
     meanings.push(meaning);
     for (const { annotation, code, message, guards } of refused) {
       tell(found.keys.get(annotation) ?? annotation, code, message, guards);
     }
   }
-  for (const { key, code, message, closes } of found.mistakes) tell(key, code, message, closes);
-  return { ...combine(meanings), closed, skipped: found.skipped, problems };
+  if (!isCanary) {
+    const told = new Set(problems.map(({ field }) => field));
+    for (const [key, text, row] of present(canary, found)) {
+      const asksForSomething = row.name !== canary.name && text !== row.default;
+      if (asksForSomething && !told.has(`metadata.annotations[${key}]`)) {
+        tell(key, "CanaryAnnotation", withoutCanary(text), false);
+      }
+    }
+  }
+  for (const { key, code, message, closes } of found.mistakes) {
+    if (isCanary && code === "UnsupportedAnnotation") {
+      tell(key, "CanaryAnnotation", ofMainIngress(annotations[key] ?? ""), false);
+    } else tell(key, code, message, closes);
+  }
+  return { ...combine(meanings), closed, problems };
+}
+
+/** The annotations of a feature that are set, with their texts. */
+function present(
+  feature: Feature,
+  { keys, texts }: Found,
+): readonly (readonly [key: string, text: string, row: Row])[] {
+  return feature.rows.flatMap((row) => {
+    const text = texts.get(row.name);
+    return text === undefined ? [] : [[keys.get(row.name) ?? row.name, text, row] as const];
+  });
 }
 
 const rows = features.flatMap((feature) => feature.rows);
@@ -117,20 +161,38 @@ function readDefaults(defaults: FeatureDefaults): IngressPolicy {
   const known = defaultPolicies.get(defaults);
   if (known !== undefined) return known;
   const meanings = features.map((feature) => feature.read(new Map(), defaults).meaning);
-  const policy = { ...combine(meanings), closed: null, skipped: null, problems: [] };
+  const policy = { ...combine(meanings), closed: null, problems: [] };
   defaultPolicies.set(defaults, policy);
   return policy;
 }
 
-type Combined = Pick<IngressPolicy, "policy" | "useRegex" | "backendProtocol" | "upstreamOptions">;
+type Combined = Omit<IngressPolicy, "closed" | "problems">;
 
 function combine(meanings: readonly Meaning[]): Combined {
-  const { useRegex = false, backendProtocol = "http", timeouts, ...rest } = Object.assign({}, ...meanings) as Meaning;
+  const all = Object.assign({}, ...meanings) as Meaning;
+  const { useRegex = false, backendProtocol = "http", canary: rule = null, timeouts, ...rest } = all;
   if (timeouts === undefined) throw new Error("no feature supplies the timeouts of a policy");
   const { upstreamOptions: _last, ...policy } = rest;
-  const options: UpstreamOptions = Object.assign({}, ...meanings.map((meaning) => meaning.upstreamOptions));
-  const upstreamOptions = Object.keys(options).length === 0 ? noOptions : options;
-  return { policy: { ...policy, timeouts }, useRegex, backendProtocol, upstreamOptions };
+  const options = (ofCanary: boolean): UpstreamOptions => {
+    const own = meanings.filter((_, index) => features[index]?.ofCanary === ofCanary);
+    return joinOptions(...own.map(({ upstreamOptions = noOptions }) => upstreamOptions));
+  };
+  const balanceOptions = options(true);
+  const upstreamOptions = joinOptions(options(false), balanceOptions);
+  return {
+    policy: { ...policy, timeouts },
+    useRegex,
+    backendProtocol,
+    canary: rule,
+    upstreamOptions,
+    balanceOptions,
+  };
+}
+
+/** Without fields, the result is always the same object. */
+export function joinOptions(...parts: readonly UpstreamOptions[]): UpstreamOptions {
+  const options: UpstreamOptions = Object.assign({}, ...parts);
+  return Object.keys(options).length === 0 ? noOptions : options;
 }
 
 /** Equal for equal policies, and only for them: the fields of a policy always come in the order of the features. */

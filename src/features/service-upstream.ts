@@ -6,6 +6,7 @@ export const serviceUpstream = defineFeature({
   name: "service-upstream",
   phase: "upstream",
   summary: "Sends requests to the cluster IP and port of the Service.",
+  ofCanary: true,
   annotations: {
     "service-upstream": {
       ...boolean,

@@ -62,6 +62,10 @@ export const problemCodes = {
   CertificateExpired:
     "The certificate of a TLS Secret is expired or not yet valid; its hosts are served with the default certificate.",
   DuplicateTlsHost: "Two Ingresses name different Secrets for one host; the older one decides.",
+  CanaryWithoutMain:
+    "A path of a canary has no other Ingress of its namespace with the same host and path; it does nothing.",
+  CanaryAnnotation:
+    "An annotation of a canary is its main Ingress' to say, or one of canaries stands at an Ingress that is none; it does nothing.",
   UnknownAnnotation: "An annotation under a prefix of ours does not exist; it does nothing.",
   UnsupportedAnnotation:
     "An annotation of ingress-nginx is known but not supported here; it does nothing, or closes its paths with 503 where it guards access.",

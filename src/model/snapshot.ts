@@ -4,6 +4,7 @@
  * Compiled things (tries, regular expressions, masks, pools) belong to whoever consumes it.
  */
 import type { BalanceOptions } from "./balance.ts";
+import type { Canary } from "./canary.ts";
 import type { Policy } from "./policy.ts";
 import type { UpstreamTls } from "./upstream-tls.ts";
 
@@ -42,6 +43,8 @@ export interface Host {
 export interface Route {
   readonly path: PathMatch;
   readonly backend: Backend;
+  /** Backends that take some of the requests, in the order in which they are asked; absent: none. Each has another Ingress. */
+  readonly canaries?: readonly Canary[];
   readonly policy: Policy;
   /** Why every request is refused with 503 (a guarding annotation has an invalid value); null when the route is open. */
   readonly closed: string | null;

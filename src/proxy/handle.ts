@@ -27,7 +27,7 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
   exchange.aim(host, target);
   identifyClient(plane, exchange);
 
-  const route = match(plane, host, target.path);
+  let route = match(plane, host, target.path);
   exchange.route = route;
   if (route.route.closed !== null) {
     replyStatus(plane, client, exchange, 503);
@@ -45,7 +45,16 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
     replyStatus(plane, client, exchange, route.route.backend.kind === "notFound" ? 404 : 503);
     return null;
   }
-  const { upstream } = route;
+  let { upstream } = route;
+  if (route.canary !== null) {
+    const canary = route.canary.routes[route.canary.choose(exchange)];
+    // One without endpoints takes nothing from the main backend.
+    if (canary !== undefined && canary.upstream !== null && canary.upstream.members.length > 0) {
+      route = canary;
+      exchange.route = canary;
+      upstream = canary.upstream;
+    }
+  }
   const { protocol } = upstream;
   const Half = protocol === "grpc" || protocol === "grpcs" ? Http2Forward : Forward;
   const { compression } = plane;

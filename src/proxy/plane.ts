@@ -7,6 +7,7 @@ import type { Timeouts } from "../model/policy.ts";
 import type { Route } from "../model/snapshot.ts";
 import type { Table } from "../router/table.ts";
 import type { ResponseHead } from "../wire/response-head.ts";
+import type { ChooseCanary } from "./canary.ts";
 import type { Compression } from "./compression.ts";
 import type { RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
@@ -19,12 +20,20 @@ export interface LiveRoute {
   readonly hooks: RouteHooks;
   /** null: the backend is unavailable or the built-in 404. */
   readonly upstream: LiveUpstream | null;
+  /** What else may serve the request; null: nothing else. */
+  readonly canary: LiveCanary | null;
   readonly timeouts: Timeouts;
   /** Bytes; 0: no limit. */
   readonly bodyLimit: number;
   readonly series: RouteCounters;
   readonly labels: RouteLabels;
   readonly captures: (path: string) => readonly string[] | null;
+}
+
+/** The canaries of a route, each as the route that its requests have, and the choice among them. */
+export interface LiveCanary {
+  readonly choose: ChooseCanary;
+  readonly routes: readonly LiveRoute[];
 }
 
 /** How metrics and the access log name a route; "" for what it does not have. */

@@ -2,12 +2,13 @@
  * Which arguments nginx evaluates. There a literal "$" has to be written as a variable; elsewhere it stands for itself.
  * A directive that is not listed takes none, so a new one with a "$" in a tenant's text is refused until it is looked up.
  */
-import type { Directive, NginxArg, NginxMap } from "../features/feature.ts";
+import type { Directive, NginxArg, NginxMap, NginxSplit } from "../features/feature.ts";
 import { type Piece, refuseArgument } from "./quote.ts";
 
 /** By directive: the index of the first argument in which nginx replaces variables. */
 const evaluatedFrom: Readonly<Record<string, number>> = {
   add_header: 1,
+  grpc_pass: 0,
   grpc_ssl_name: 0,
   hash: 0,
   proxy_pass: 0,
@@ -44,8 +45,11 @@ export function refuseDirective(directive: Directive): string | null {
 }
 
 /** As refuseDirective, for a map of a feature. */
-export function refuseMap({ entries, default: otherwise }: NginxMap): string | null {
-  const args = [otherwise, ...entries.flatMap(({ regex, value }) => [regex, value])];
+export function refuseMap(map: NginxMap | NginxSplit): string | null {
+  const args =
+    "shares" in map
+      ? [map.default, ...map.shares.map(({ value }) => value)]
+      : [map.default, ...map.entries.flatMap(({ regex, value }) => [regex, value])];
   return args.map(refuseArgument).find((reason) => reason !== null) ?? null;
 }
 

@@ -2,12 +2,12 @@
  * The shape of the rendered configuration before it becomes text: what the templates lay out, and what the tests compare
  * with the text read back.
  */
-import type { Directive, NginxArg, NginxMap } from "../features/feature.ts";
+import type { Directive, NginxArg, NginxMap, NginxSplit } from "../features/feature.ts";
 
 export interface Configuration {
   /** An upstream is reached through nginx's module for gRPC. */
   readonly speaksGrpc: boolean;
-  readonly maps: readonly NginxMap[];
+  readonly maps: readonly (NginxMap | NginxSplit)[];
   readonly upstreams: readonly UpstreamBlock[];
   readonly servers: readonly ServerBlock[];
 }

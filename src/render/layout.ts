@@ -4,7 +4,7 @@
  */
 import ejs from "ejs";
 import { canonicalCidr } from "../features/cidr.ts";
-import type { Directive, NginxMap } from "../features/feature.ts";
+import type { Directive, NginxMap, NginxSplit } from "../features/feature.ts";
 import { errorPage } from "../wire/reply.ts";
 import { pieces } from "./arguments.ts";
 import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "./configuration.ts";
@@ -109,10 +109,24 @@ function hashSize(names: number): number {
   return 2 ** Math.max(10, Math.ceil(Math.log2(names * 4)));
 }
 
-function viewMap({ source, variable: name, entries, default: otherwise }: NginxMap) {
+function viewMap(map: NginxMap | NginxSplit) {
+  const { source, variable } = map;
+  const names = { source: { plain: ours(source) }, variable: { plain: ours(variable) } };
+  if ("shares" in map) {
+    const entries = map.shares.map(({ percent, value }) => ({ regex: plain(percent), value: plain(value) }));
+    return {
+      ...names,
+      block: { directive: "split_clients" },
+      entries,
+      otherwise: plain("*"),
+      default: plain(map.default),
+    };
+  }
+  const { entries, default: otherwise } = map;
   return {
-    source: { plain: ours(source) },
-    variable: { plain: ours(name) },
+    ...names,
+    block: { directive: "map" },
+    otherwise: plain("default"),
     entries: entries.map(({ regex, value }) => ({
       regex: { plain: [ours("~"), regex] } as Piece,
       value: { evaluated: value },

@@ -3,7 +3,7 @@
  * longest prefix, which is the router's order too; what differs is that the router's prefixes end at path elements, so
  * each becomes two locations.
  */
-import type { NginxMap } from "../features/feature.ts";
+import type { NginxMap, NginxSplit } from "../features/feature.ts";
 import { compareRegexSources, toBytes } from "../model/path.ts";
 import type { Backend, Host, Route } from "../model/snapshot.ts";
 import { parsePattern } from "../router/regex-syntax.ts";
@@ -16,7 +16,7 @@ import { type RouteContext, writeRoute, writeUnmatched } from "./routes.ts";
 
 export interface Locations {
   readonly locations: readonly LocationBlock[];
-  readonly maps: readonly NginxMap[];
+  readonly maps: readonly (NginxMap | NginxSplit)[];
   /** What stands nowhere, and what stands differently, each once. */
   readonly missing: readonly Note[];
   readonly inexact: readonly Note[];
@@ -35,7 +35,7 @@ class HostLocations {
   readonly #prefixes = new Map<string, Route>();
   readonly #regexes: { readonly route: Route; readonly source: string; readonly pcre: string }[] = [];
   readonly #locations: LocationBlock[] = [];
-  readonly #maps: NginxMap[] = [];
+  readonly #maps: (NginxMap | NginxSplit)[] = [];
   readonly #missing: Note[] = [];
   readonly #inexact = new Map<string, Note>();
 

@@ -2,11 +2,12 @@
  * What one location does: the directives of its features, then the backend. The order is nginx's order of phases, in which
  * a `return` goes before access lists, so a backend that is no upstream is reached through try_files, which comes last.
  */
-import type { Directive, NginxMap } from "../features/feature.ts";
+import type { Directive, NginxArg, NginxMap, NginxSplit } from "../features/feature.ts";
 import { renderPolicy } from "../features/registry.ts";
 import type { Backend, Route, Upstream } from "../model/snapshot.ts";
 import { isOverTls } from "../model/upstream-tls.ts";
 import { refuseDirective, refuseMap } from "./arguments.ts";
+import { writeCanary } from "./canary.ts";
 import { endpointAddress, ours, upstreamName } from "./names.ts";
 import { refuseArgument } from "./quote.ts";
 import { type TlsFiles, writeUpstreamTls } from "./upstream-tls.ts";
@@ -18,7 +19,7 @@ export interface RouteContext {
 
 export interface RouteText {
   readonly directives: readonly Directive[];
-  readonly maps: readonly NginxMap[];
+  readonly maps: readonly (NginxMap | NginxSplit)[];
   /** What nginx does otherwise than the router, one sentence each. */
   readonly inexact: readonly string[];
 }
@@ -30,23 +31,22 @@ export function writeRoute(
 ): RouteText {
   const { declaredPath } = route;
   const policy = renderPolicy(route.policy, { ...location, declaredPath, schemeVariable: "$sluice_proto" });
+  const backend = writeBackend(route, route.backend, context);
   const directives =
     route.closed === null
-      ? [
-          ...speak(policy.directives.flatMap(guardRewrite), route.backend, context),
-          ...writeBackend(route.backend, context),
-        ]
+      ? [...speak(policy.directives.flatMap(guardRewrite), route.backend, context), ...backend.directives]
       : [...policy.directives.filter(({ name }) => name === "add_header"), unavailable];
-  const refused = firstRefusal(directives, policy.maps);
+  const maps = route.closed === null ? [...policy.maps, ...backend.maps] : policy.maps;
+  const refused = firstRefusal(directives, maps);
   if (refused !== null) {
     // Without the directive a guard could be missing.
     return { directives: [unavailable], maps: [], inexact: [`closed, for an argument ${refused}`] };
   }
   const inexact =
     route.closed === null
-      ? [...policy.inexpressible.map(({ reason }) => reason), ...unsaid(route.backend, context)]
+      ? [...policy.inexpressible.map(({ reason }) => reason), ...unsaid(route.backend, context), ...backend.inexact]
       : [];
-  return { directives, maps: policy.maps, inexact };
+  return { directives, maps, inexact };
 }
 
 /**
@@ -65,28 +65,30 @@ function guardRewrite(directive: Directive): readonly Directive[] {
   ];
 }
 
-function firstRefusal(directives: readonly Directive[], maps: readonly NginxMap[]): string | null {
+function firstRefusal(directives: readonly Directive[], maps: readonly (NginxMap | NginxSplit)[]): string | null {
   const refusals = [...directives.map(refuseDirective), ...maps.map(refuseMap)];
   return refusals.find((reason) => reason !== null) ?? null;
 }
 
 /** The directives for requests that no route takes. */
 export function writeUnmatched(backend: Backend, context: RouteContext): readonly Directive[] {
-  const directives = writeBackend(backend, context);
+  const { directives } = writeBackend(null, backend, context);
   return firstRefusal(directives, []) === null ? directives : [unavailable];
 }
 
-function writeBackend(backend: Backend, context: RouteContext): readonly Directive[] {
+function writeBackend(route: Route | null, backend: Backend, context: RouteContext): RouteText {
+  const plain = (directives: readonly Directive[]): RouteText => ({ directives, maps: [], inexact: [] });
   switch (backend.kind) {
     case "notFound":
-      return [answer(404)];
+      return plain([answer(404)]);
     case "unavailable":
-      return [answer(503)];
+      return plain([answer(503)]);
     case "upstream": {
       const upstream = context.upstreams.get(backend.upstream);
-      return upstream === undefined || !isUsable(upstream)
-        ? [answer(503)]
-        : speak(pass(upstream, context), backend, context);
+      if (upstream === undefined || !isUsable(upstream)) return plain([answer(503)]);
+      const spokenAlike = (other: Upstream): boolean => sameSpeech(upstream, other, context);
+      const chosen = writeCanary(route?.canaries ?? [], upstream, context.upstreams, { isUsable, spokenAlike });
+      return { ...chosen, directives: speak(pass(upstream, chosen.upstream, context), backend, context) };
     }
   }
 }
@@ -120,8 +122,18 @@ function unsaid(backend: Backend, { upstreams }: RouteContext): readonly string[
   return ["the upstream gets no header of the PROXY protocol: nginx sends one for TCP services alone"];
 }
 
-function pass(upstream: Upstream, context: RouteContext): readonly Directive[] {
-  const { key, protocol } = upstream;
-  const target: Directive = { name: "proxy_pass", args: [`${protocol}://${upstreamName(key)}`] };
+/** One location can speak to both. */
+function sameSpeech(a: Upstream, b: Upstream, context: RouteContext): boolean {
+  return JSON.stringify(pass(a, "", context)) === JSON.stringify(pass(b, "", context));
+}
+
+/** `name` stands for the name of the upstream. */
+function pass(upstream: Upstream, name: NginxArg, context: RouteContext): readonly Directive[] {
+  const { protocol } = upstream;
+  const target: Directive = { name: "proxy_pass", args: [joinArgs(`${protocol}://`, name)] };
   return isOverTls(protocol) ? [...writeUpstreamTls(upstream, context.files), target] : [target];
+}
+
+function joinArgs(text: string, arg: NginxArg): NginxArg {
+  return typeof arg === "string" ? text + arg : "nginx" in arg ? [text, arg] : [text, ...arg];
 }

@@ -14,7 +14,7 @@ export function selectPart(snapshot: Snapshot, only: Only): Snapshot {
   const hosts = selectRoutes(selectHosts(snapshot.hosts, only.hosts), only.ingresses);
   const backends = hosts
     .flatMap(({ routes, defaultRoute }) => (defaultRoute === null ? routes : [...routes, defaultRoute]))
-    .map(({ backend }) => backend);
+    .flatMap(({ backend, canaries = [] }) => [backend, ...canaries.map((canary) => canary.backend)]);
   const keys = new Set([...backends, snapshot.defaultBackend].flatMap(upstreamOf));
   const upstreams = snapshot.upstreams.filter(({ key }) => keys.has(key));
   const shown = new Set(upstreams.map(({ options }) => options.tls?.certificate));

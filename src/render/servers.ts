@@ -2,7 +2,7 @@
  * The servers: one for each host of the rules, one for each name that only has a certificate, and one for every other
  * name. nginx chooses the server by SNI for the certificate, then by Host for the request, as Sluice does.
  */
-import type { NginxMap } from "../features/feature.ts";
+import type { NginxMap, NginxSplit } from "../features/feature.ts";
 import { compareText } from "../model/problem.ts";
 import type { Host, Snapshot, TlsHost } from "../model/snapshot.ts";
 import { HostMap } from "../router/hosts.ts";
@@ -14,7 +14,7 @@ import { handshakeDirectives } from "./tls.ts";
 
 export interface Servers {
   readonly servers: readonly ServerBlock[];
-  readonly maps: readonly NginxMap[];
+  readonly maps: readonly (NginxMap | NginxSplit)[];
   readonly notes: readonly Note[];
 }
 
@@ -34,7 +34,7 @@ export function writeServers(
   }
 
   const servers: ServerBlock[] = [];
-  const maps = new Map<string, NginxMap>();
+  const maps = new Map<string, NginxMap | NginxSplit>();
   const notes: Note[] = [];
   for (const name of namesOf(snapshot)) {
     const written = name === "" ? null : serverName(name);

@@ -35,6 +35,18 @@ export function compileRegex(source: string): Regex | { readonly refused: string
   return { ...compileLinear(pattern), leading };
 }
 
+/** As compileRegex, for a match anywhere in a text, where case counts. */
+export function compileSearch(source: string): Engine | { readonly refused: string } {
+  const alone = compileRegex(source);
+  // By itself first: its parentheses must not reach beyond the group that is put around it.
+  return "refused" in alone ? alone : compileRegex(searchSource(source));
+}
+
+/** The expression that, matched from the start and without regard to case, finds `source` anywhere with regard to it. */
+function searchSource(source: string): string {
+  return `(?-i)(?s:.*?)(?:${source})`;
+}
+
 /** Bounds for V8: at most as slow as the linear-time engine at its own limit. */
 const mostFixedSteps = 5000;
 const mostStepsPerByte = 500;

@@ -2,6 +2,7 @@
  * How metrics and the access log name a route. The main thread numbers the label sets of a Snapshot and the workers look
  * theirs up, so both must make them here.
  */
+import type { Canary } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { Backend, Host, Route, Snapshot } from "../model/snapshot.ts";
 import type { RouteLabels } from "../proxy/plane.ts";
@@ -19,6 +20,12 @@ export function unmatchedRoute(backend: Backend, policy: Policy): Route {
     ingress: "",
     declaredPath: "",
   };
+}
+
+/** What a canary makes of a route: its own backend, under the name of its own Ingress. */
+export function canaryRoute(route: Route, { ingress, backend }: Canary): Route {
+  const { canaries: _, ...rest } = route;
+  return { ...rest, ingress, backend };
 }
 
 export function routeLabels(host: Host, route: Route): RouteLabels {
@@ -42,7 +49,10 @@ const anyPolicy: Policy = { timeouts: { connect: 1, read: 1, send: 1 } };
 export function* snapshotLabels(snapshot: Pick<Snapshot, "hosts" | "defaultBackend">): Generator<RouteLabels> {
   yield routeLabels(unmatchedHost, unmatchedRoute(snapshot.defaultBackend, anyPolicy));
   for (const host of snapshot.hosts) {
-    for (const route of host.routes) yield routeLabels(host, route);
+    for (const route of host.routes) {
+      yield routeLabels(host, route);
+      for (const canary of route.canaries ?? []) yield routeLabels(host, canaryRoute(route, canary));
+    }
     if (host.defaultRoute !== null) yield routeLabels(host, host.defaultRoute);
   }
 }

@@ -8,6 +8,7 @@ import { compilePolicy } from "../features/registry.ts";
 import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
 import type { Policy } from "../model/policy.ts";
 import { type Backend, emptySnapshot, type Host, type PrivateKeys, type Route } from "../model/snapshot.ts";
+import { compileCanaries } from "../proxy/canary.ts";
 import { ClientTls } from "../proxy/client-tls.ts";
 import { type Compression, compileCompression } from "../proxy/compression.ts";
 import { EncoderMemory } from "../proxy/encoder.ts";
@@ -24,7 +25,7 @@ import type { AccessLog } from "./access-record.ts";
 import { addressSet } from "./address-set.ts";
 import type { LoadTable } from "./loads.ts";
 import type { WorkerSettings } from "./messages.ts";
-import { routeLabels, unmatchedHost, unmatchedRoute } from "./route-labels.ts";
+import { canaryRoute, routeLabels, unmatchedHost, unmatchedRoute } from "./route-labels.ts";
 import type { SeriesTable } from "./series.ts";
 import type { WorkerCounters } from "./shared.ts";
 
@@ -155,18 +156,26 @@ export class WorkerPlane implements Plane {
   }
 
   #compile(route: Route, host: Host, captures: Captures): LiveRoute {
-    const { backend, policy } = route;
-    const labels = routeLabels(host, route);
-    return {
-      route,
+    const { policy, canaries = [] } = route;
+    const live: LiveRoute = {
+      ...this.#lead(host, route),
       hooks: compilePolicy(policy, { hostHasTls: host.tls, declaredPath: route.declaredPath }),
-      upstream: backend.kind === "upstream" ? this.upstreams.get(backend.upstream) : null,
+      canary: null,
       timeouts: policy.timeouts,
       bodyLimit: policy.bodySize?.limit ?? 0,
-      series: this.#parts.series.of(labels),
-      labels,
       captures,
     };
+    if (canaries.length === 0) return live;
+    const routes = canaries.map((canary) => ({ ...live, ...this.#lead(host, canaryRoute(route, canary)) }));
+    return { ...live, canary: { choose: compileCanaries(canaries, Math.random), routes } };
+  }
+
+  /** Where a route leads, and under which names that is counted. */
+  #lead(host: Host, route: Route): Pick<LiveRoute, "route" | "upstream" | "series" | "labels"> {
+    const { backend } = route;
+    const labels = routeLabels(host, route);
+    const upstream = backend.kind === "upstream" ? this.upstreams.get(backend.upstream) : null;
+    return { route, upstream, series: this.#parts.series.of(labels), labels };
   }
 
   #unmatched(): LiveRoute {

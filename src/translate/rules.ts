@@ -4,9 +4,10 @@
  */
 import type { FeatureDefaults } from "../features/feature.ts";
 import { readPolicy } from "../features/registry.ts";
+import type { CanaryRule } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { Problem } from "../model/problem.ts";
-import type { PathMatch } from "../model/snapshot.ts";
+import type { PathMatch, UpstreamOptions } from "../model/snapshot.ts";
 import type { Ingress, IngressPath } from "../sources/objects.ts";
 import { type Target, targetOf } from "./backends.ts";
 import type { Claimant } from "./conflicts.ts";
@@ -32,8 +33,10 @@ export interface Rules {
   /** The hosts of the rules, each once. */
   readonly hosts: readonly string[];
   readonly paths: readonly RulePath[];
-  /** True when the annotations ask for what must not be served as an Ingress of its own. */
-  readonly skipped: boolean;
+  /** Which requests it takes from another Ingress; null: it is one of its own. */
+  readonly canary: CanaryRule | null;
+  /** Of its wish, what says how an endpoint is chosen. */
+  readonly balanceOptions: UpstreamOptions;
   readonly problems: readonly Problem[];
 }
 
@@ -62,7 +65,7 @@ export function readRules(ingress: Ingress, defaults: FeatureDefaults): Rules {
 
 function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
   const { meta } = ingress;
-  const { closed, skipped, problems, useRegex, ...read } = readPolicy(meta.annotations, defaults, {
+  const { closed, canary, problems, useRegex, balanceOptions, ...read } = readPolicy(meta.annotations, defaults, {
     object: { kind: ingress.kind, namespace: meta.namespace, name: meta.name },
     ...(meta.origin === undefined ? {} : { origin: meta.origin }),
   });
@@ -98,12 +101,13 @@ function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
     defaultTarget: ingress.defaultBackend === null ? null : targetOf(meta.namespace, ingress.defaultBackend, wish),
     hosts: [...new Set(ingress.rules.map((rule) => rule.host))],
     paths,
-    skipped: skipped !== null,
+    canary,
+    balanceOptions,
     problems: found,
   };
 }
 
 /** Hosts hold no NUL, so the parts cannot run into each other. */
-function pathClaim(host: string, match: PathMatch): string {
+export function pathClaim(host: string, match: PathMatch): string {
   return `${match.kind}\0${host}\0${match.kind === "regex" ? match.source : match.path}`;
 }

@@ -8,6 +8,7 @@ import { compareProblems, compareText, type Problem } from "../model/problem.ts"
 import type { Backend, Host, PrivateKeys, Snapshot, StreamService, Upstream } from "../model/snapshot.ts";
 import type { Objects, Service } from "../sources/objects.ts";
 import { type BackendSettings, Backends, compareUpstreams, firstPort, targetOf } from "./backends.ts";
+import { addCanaries } from "./canaries.ts";
 import { chooseCertificates, compareCertificates, compareTlsHosts } from "./certificates.ts";
 import { type ClassSettings, selectIngresses } from "./classes.ts";
 import { addressProblems, externalNameField, type Resolved } from "./external-names.ts";
@@ -55,7 +56,8 @@ export function translate(input: TranslateInput, previous: Translation | null): 
   const { objects, settings, resolved, now } = input;
   const selected = selectIngresses(objects, settings);
   const read = selected.ingresses.map((ingress) => withUpstreamTls(readRules(ingress, settings), objects.secrets));
-  const rules = read.filter((each) => !each.skipped);
+  const rules = read.filter((each) => each.canary === null);
+  const canaries = read.filter((each) => each.canary !== null);
   const trusts = rules.flatMap(({ trust }) => trust ?? []);
   const certificates = chooseCertificates({
     ingresses: rules.map((each) => each.ingress),
@@ -66,13 +68,16 @@ export function translate(input: TranslateInput, previous: Translation | null): 
   });
   const backends = new Backends({ objects, resolved }, settings);
   const built = buildHosts(rules, backends, certificates.hasTls);
+  const beside = addCanaries(built.hosts, rules, canaries, backends);
+  const { hosts } = beside;
   const unmatched = defaultBackend(input, backends);
-  const upstreams = backends.upstreamsOf(backendsOf(built.hosts, unmatched.backend));
+  const upstreams = backends.upstreamsOf(backendsOf(hosts, unmatched.backend));
   const { streams, problems: streamProblems } = readStreams({ objects, resolved }, settings);
   const problems = [
     ...selected.problems,
     ...read.flatMap((each) => each.problems),
     ...built.problems,
+    ...beside.problems,
     ...certificates.problems,
     ...backends.problems,
     ...unmatched.problems,
@@ -81,7 +86,7 @@ export function translate(input: TranslateInput, previous: Translation | null): 
   ];
   return shareTranslation(previous, {
     snapshot: {
-      hosts: built.hosts,
+      hosts,
       upstreams,
       tls: certificates.tls,
       certificates: certificates.certificates,
@@ -95,7 +100,7 @@ export function translate(input: TranslateInput, previous: Translation | null): 
     problems: problems.sort(compareProblems),
     externalNames: externalNames([...upstreams, ...streams]),
     recheckAt: certificates.recheckAt,
-    served: rules.map((each) => each.id).sort(compareText),
+    served: read.map((each) => each.id).sort(compareText),
   });
 }
 
@@ -185,7 +190,10 @@ function defaultBackend(
 
 function* backendsOf(hosts: readonly Host[], unmatched: Backend): Generator<Backend> {
   for (const host of hosts) {
-    for (const route of host.routes) yield route.backend;
+    for (const route of host.routes) {
+      yield route.backend;
+      for (const { backend } of route.canaries ?? []) yield backend;
+    }
     if (host.defaultRoute !== null) yield host.defaultRoute.backend;
   }
   yield unmatched;

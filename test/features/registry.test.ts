@@ -48,10 +48,11 @@ describe("readPolicy", () => {
     assert.deepEqual(first, {
       policy: plainPolicy,
       closed: null,
-      skipped: null,
+      canary: null,
       useRegex: false,
       backendProtocol: "http",
       upstreamOptions: {},
+      balanceOptions: {},
       problems: [],
     });
   });
@@ -203,9 +204,54 @@ describe("readPolicy", () => {
     }
   });
 
-  it("does not serve a canary, which would take the traffic of the Ingress it stands beside", () => {
-    assert.match(read({ canary: "true", "canary-weight": "10" }).skipped ?? "", /canary/);
-    assert.equal(read({ "canary-weight": "10" }).skipped, null);
+  describe("of a canary", () => {
+    const rule = { header: null, cookie: null, weight: 0, total: 100 };
+
+    it("are read into one rule", () => {
+      const annotations = {
+        canary: "true",
+        "canary-by-header": "X-Canary",
+        "canary-by-header-pattern": "^a",
+        "canary-by-cookie": "Canary",
+        "canary-weight": "30",
+        "canary-weight-total": "1000",
+      };
+      const header = { name: "x-canary", value: null, pattern: "^a" };
+      assert.deepEqual(read(annotations).canary, { header, cookie: "canary", weight: 30, total: 1000 });
+      const valued = read({ ...annotations, "canary-by-header-value": "b" }).canary;
+      assert.deepEqual(valued?.header, { name: "x-canary", value: "b", pattern: null });
+    });
+
+    it("never give it more than there is, and no header without a name", () => {
+      assert.deepEqual(read({ canary: "true", "canary-weight": "200" }).canary, { ...rule, weight: 100 });
+      assert.deepEqual(read({ canary: "true", "canary-by-header-value": "x" }).canary, rule);
+    });
+
+    it("are told, each, where they are the main Ingress' to say, and do not close it", () => {
+      const { problems, closed, canary } = read({
+        canary: "true",
+        "backend-protocol": "FCGI",
+        "auth-url": "http://auth",
+        "load-balance": "ewma",
+        "sluice.dev/upstream-hash-by": "$host",
+      });
+      assert.deepEqual([closed, canary], [null, rule]);
+      assert.deepEqual(
+        problems.map(({ code, field }) => `${code} ${field.slice(field.indexOf("/"))}`),
+        ["CanaryAnnotation /backend-protocol]", "CanaryAnnotation /auth-url]"],
+      );
+    });
+
+    it("are told where the Ingress is none", () => {
+      const { problems, canary } = read({ canary: "false", "canary-weight": "10" });
+      assert.equal(canary, null);
+      assert.deepEqual(
+        problems.map(({ message }) => message),
+        [
+          '"10" does nothing, for the Ingress is no canary; add the annotation canary with the value "true", or remove it',
+        ],
+      );
+    });
   });
 
   const invalid: readonly [string, string][] = [
@@ -217,6 +263,13 @@ describe("readPolicy", () => {
     ["cors-allow-credentials", "maybe"],
     ["cors-max-age", "10 days"],
     ["load-balance", "ip_hash"],
+    ["canary", "yes"],
+    ["canary-by-header", "X Canary"],
+    ["canary-by-header-value", "a\nb"],
+    ["canary-by-header-pattern", "\u00e9"],
+    ["canary-by-cookie", "a=b"],
+    ["canary-weight", "-1"],
+    ["canary-weight-total", "50"],
     ["service-upstream", "yes"],
     ["upstream-hash-by", "$upstream_addr"],
     ["upstream-hash-by-subset", "yes"],

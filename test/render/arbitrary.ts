@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { parseHashKey } from "../../src/features/hash-key.ts";
 import type { Algorithm } from "../../src/model/balance.ts";
+import type { Canary, CanaryRule } from "../../src/model/canary.ts";
 import { streamKey } from "../../src/model/patch.ts";
 import type { Policy } from "../../src/model/policy.ts";
 import {
@@ -18,6 +19,7 @@ import {
   type Upstream,
 } from "../../src/model/snapshot.ts";
 import { tlsVersions, type UpstreamTls } from "../../src/model/upstream-tls.ts";
+import { compileSearch } from "../../src/router/regex.ts";
 import { hostileText, mostly } from "../support/hostile.ts";
 
 const label = fc.constantFrom("shop", "web", "api", "a", "b-c", "x1");
@@ -74,6 +76,21 @@ function policy(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Policy> {
   return parts.map((record) => JSON.parse(JSON.stringify(record)) as Policy);
 }
 
+const printable = fc.string({ unit: fc.constantFrom(..."$\"\\;{}#' a.*(".split("")), minLength: 1, maxLength: 8 });
+
+const canaryRule: fc.Arbitrary<CanaryRule> = fc.record({
+  header: fc.option(
+    fc.record({
+      name: fc.constantFrom("x-canary", "x_a"),
+      value: fc.option(printable),
+      pattern: fc.option(printable.filter((source) => !("refused" in compileSearch(source)))),
+    }),
+  ),
+  cookie: fc.option(fc.constantFrom("canary", "a-b")),
+  weight: fc.nat(100),
+  total: fc.constantFrom(100, 1_000),
+});
+
 const backend: fc.Arbitrary<Backend> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("upstream"), upstream: upstreamKey, service: serviceRef() }) },
   fc.record({
@@ -88,8 +105,17 @@ function serviceRef() {
   return fc.record({ namespace: mostly(label), name: mostly(label), port: mostly(fc.constant("80")) });
 }
 
+function canary(): fc.Arbitrary<Canary> {
+  return fc.record({
+    ingress: mostly(fc.constant("shop/next")),
+    backend: fc.record({ kind: fc.constant("upstream"), upstream: upstreamKey, service: serviceRef() }),
+    rule: canaryRule,
+  });
+}
+
 function route(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Route> {
   return fc.record({
+    canaries: fc.array(canary(), { maxLength: 2 }),
     path: fc.oneof(
       fc.record({ kind: fc.constantFrom("exact", "prefix"), path: mostly(path) }),
       fc.record({ kind: fc.constantFrom("exact", "prefix"), path: hostileText.map((text) => `/${text}`) }),

@@ -47,7 +47,7 @@ function render(snapshot: Snapshot) {
 interface Split {
   /** Outside of the http block, and in it what is no block of the Snapshot. */
   readonly fixed: readonly ParsedDirective[];
-  /** From the first map of the features, upstream or server on. */
+  /** From the first map or split of the features, upstream or server on. */
   readonly blocks: readonly ParsedDirective[];
 }
 
@@ -55,7 +55,9 @@ interface Split {
 function split(directives: readonly ParsedDirective[]): Split {
   const http = directives.find(({ name }) => name === "http")?.block ?? [];
   const protocols = http.findIndex(({ name }) => name === "ssl_protocols");
-  const begin = http.findIndex(({ name }, index) => index > protocols && /^(?:map|upstream|server)$/.test(name));
+  const begin = http.findIndex(
+    ({ name }, index) => index > protocols && /^(?:map|split_clients|upstream|server)$/.test(name),
+  );
   return {
     fixed: [...directives.filter(({ name }) => name !== "http"), ...http.slice(0, begin)],
     blocks: http.slice(begin),

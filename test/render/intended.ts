@@ -3,7 +3,7 @@
  * with the text read back. Which arguments nginx evaluates is written down here a second time, on purpose.
  */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how nginx writes a variable
-import type { Directive, NginxArg, NginxMap } from "../../src/features/feature.ts";
+import type { Directive, NginxArg, NginxMap, NginxSplit } from "../../src/features/feature.ts";
 import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "../../src/render/configuration.ts";
 import type { ParsedDirective } from "../support/nginx-parser.ts";
 
@@ -19,7 +19,13 @@ export function intendedBlocks(
   ];
 }
 
-function intendedMap({ source, variable, entries, default: otherwise }: NginxMap): ParsedDirective {
+function intendedMap(map: NginxMap | NginxSplit): ParsedDirective {
+  const { source, variable } = map;
+  if ("shares" in map) {
+    const shares = map.shares.map(({ percent, value }) => line(percent, value));
+    return { name: "split_clients", args: [source, variable], block: [...shares, line("*", map.default)] };
+  }
+  const { entries, default: otherwise } = map;
   return {
     name: "map",
     args: [source, variable],
@@ -91,8 +97,10 @@ function intendedDirective({ name, args, block }: Directive): ParsedDirective {
 
 const firstEvaluated: Readonly<Record<string, number>> = {
   add_header: 1,
+  grpc_pass: 0,
   grpc_ssl_name: 0,
   hash: 0,
+  proxy_pass: 0,
   proxy_ssl_name: 0,
   return: 1,
   rewrite: 1,
@@ -117,7 +125,7 @@ function evaluated(arg: NginxArg): string {
       if (typeof part === "string") {
         return part.split("$").join("${sluice_dollar}");
       }
-      return all.length === 1 ? part.nginx : part.nginx.replace(/\$([a-z_]+)/g, "$${$1}");
+      return all.length === 1 ? part.nginx : part.nginx.replace(/\$([a-z_][a-z0-9_]*)/g, "$${$1}");
     })
     .join("");
 }

@@ -6,6 +6,7 @@ import { compileRanges } from "../../src/features/cidr.ts";
 import type { Exchange, Reply, ResponseEdit, RouteHooks } from "../../src/features/exchange.ts";
 import { compilePolicy } from "../../src/features/registry.ts";
 import type { Host, Route, Snapshot } from "../../src/model/snapshot.ts";
+import { type ChooseCanary, compileCanaries } from "../../src/proxy/canary.ts";
 import { normaliseHost } from "../../src/router/hosts.ts";
 import { type Captures, compileTable } from "../../src/router/table.ts";
 import { normaliseTarget } from "../../src/router/target.ts";
@@ -34,6 +35,7 @@ interface Match {
   readonly route: Route;
   readonly hooks: RouteHooks;
   readonly captures: Captures;
+  readonly canary: ChooseCanary;
 }
 
 export class Decider {
@@ -87,9 +89,11 @@ export class Decider {
     if (upstream === undefined || upstream.endpoints.length === 0) {
       return respond(503);
     }
+    const canary = match?.route.canaries?.[match.canary(exchange)];
+    const beside = this.#snapshot.upstreams.find(({ key }) => key === canary?.backend.upstream);
     return {
       kind: "forward",
-      upstream: upstream.key,
+      upstream: beside === undefined || beside.endpoints.length === 0 ? upstream.key : beside.key,
       target: exchange.upstreamTarget,
       bodyLimit: match?.route.policy.bodySize?.limit ?? null,
       edit: (headers, status) => edited(headers, status, match?.hooks ?? null, exchange),
@@ -138,7 +142,9 @@ export class Decider {
 
 function compileMatch(route: Route, host: Host, captures: Captures): Match {
   const { declaredPath, policy } = route;
-  return { route, hooks: compilePolicy(policy, { hostHasTls: host.tls, declaredPath }), captures };
+  // Cases are decided by rules, not by chance.
+  const canary = compileCanaries(route.canaries ?? [], () => 0.5);
+  return { route, canary, hooks: compilePolicy(policy, { hostHasTls: host.tls, declaredPath }), captures };
 }
 
 function answer(status: number): Decision {

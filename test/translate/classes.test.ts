@@ -128,8 +128,8 @@ describe("an Ingress is served", () => {
     ]);
   });
 
-  it("not when it asks to be a canary of another Ingress, which is told and hides neither its hosts nor its certificate", () => {
-    const canary = { "nginx.ingress.kubernetes.io/canary": "true" };
+  it("beside another one when it asks to be its canary, of which it hides neither hosts nor certificate", () => {
+    const canary = { "nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/auth-url": "http://a" };
     const translation = translateObjects([
       ingress("shop/canary", {
         annotations: canary,
@@ -139,11 +139,11 @@ describe("an Ingress is served", () => {
       }),
       ingress("shop/web", { hosts: { "a.example": null }, created: 2 }),
     ]);
-    assert.deepEqual(translation.served, ["shop/web"]);
+    assert.deepEqual(translation.served, ["shop/canary", "shop/web"]);
     assert.deepEqual(translation.snapshot.tls, []);
     assert.deepEqual(
       translation.problems.map(({ code, object }) => `${code} ${object.name}`),
-      ["UnsupportedAnnotation canary"],
+      ["CanaryAnnotation canary"],
     );
   });
 });
