@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { dial, dialFailure, errorCode } from "./dial.ts";
 import type { ProxyFailure } from "./failure.ts";
+import { hearOut } from "./hear-out.ts";
 import { ReadBuffer, type Source } from "./read-buffer.ts";
 import type { EndpointPool } from "./upstreams.ts";
 import { Deadline } from "./wheel.ts";
@@ -51,6 +52,7 @@ export class UpstreamConnection {
     pool.wheel.arm(this.deadline, connectTimeout);
     const options = { allowHalfOpen: true, highWaterMark: 1 };
     this.socket = dial(pool, pool.tls ? options : { ...options, onread: this.#reader.onread }, [], preface);
+    hearOut(this.socket);
     this.socket.setNoDelay(true);
     if (pool.tls) this.socket.on("data", (chunk: Buffer) => this.#data(chunk));
     this.socket.on("end", () => this.#ended());
