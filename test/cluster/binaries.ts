@@ -66,7 +66,8 @@ export async function buildPrograms(go: string, show: boolean): Promise<string> 
   return directory;
 }
 
-function cacheRoot(): string {
+/** Where programs are kept that tests build, outside of the checkout. */
+export function cacheRoot(): string {
   const cache = process.env.XDG_CACHE_HOME ?? "";
   return join(cache === "" ? join(homedir(), ".cache") : cache, "sluice");
 }

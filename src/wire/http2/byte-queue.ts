@@ -54,6 +54,7 @@ export class ByteQueue {
   }
 
   clear(): void {
+    if (this.length === 0) return;
     this.length = 0;
     this.#parts.length = 0;
     this.#at = 0;

@@ -14,8 +14,8 @@ export class StreamTable {
   last = -1;
   /** No stream above this identifier is taken. */
   lastTaken = largest;
-  readonly #resetHere: number[] = [];
-  readonly #ended: number[] = [];
+  readonly #resetHere = new LastIds();
+  readonly #ended = new LastIds();
 
   /** True of a stream that nobody has opened. */
   isIdle(streamId: number): boolean {
@@ -25,18 +25,31 @@ export class StreamTable {
   /** `early`: reset by this side while the peer may have been sending. */
   close(streamId: number, early: boolean): void {
     this.open.delete(streamId);
-    const list = early ? this.#resetHere : this.#ended;
-    if (list.length >= rememberedAtMost) list.shift();
-    list.push(streamId);
+    (early ? this.#resetHere : this.#ended).add(streamId);
   }
 
   /** The peer could not know, when it sent a frame for this stream, that nobody would take it. */
   isExcused(streamId: number): boolean {
-    return streamId > this.lastTaken || this.#resetHere.includes(streamId);
+    return streamId > this.lastTaken || this.#resetHere.has(streamId);
   }
 
   /** The stream was open a while ago, and has ended. */
   hasEnded(streamId: number): boolean {
-    return this.#ended.includes(streamId);
+    return this.#ended.has(streamId);
+  }
+}
+
+/** The last identifiers that were added. */
+class LastIds {
+  readonly #ids: number[] = [];
+  #next = 0;
+
+  add(id: number): void {
+    this.#ids[this.#next] = id;
+    this.#next = (this.#next + 1) % rememberedAtMost;
+  }
+
+  has(id: number): boolean {
+    return this.#ids.includes(id);
   }
 }
