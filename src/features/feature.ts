@@ -162,6 +162,8 @@ export interface FeatureDeclaration<V> {
   readonly annotations: { readonly [K in keyof V]: Annotation<V[K]> };
   /** This feature's part of the meaning. `values` holds the default where an annotation is absent or refused. */
   readonly policy: (values: Readonly<V>, context: PolicyContext<V>) => Meaning;
+  /** True: what compile gives for this policy depends on the path of the route. Absent: it never does. */
+  readonly perPath?: (policy: Policy) => boolean;
   /** Compiles the policy for the hot path; undefined: this policy asks nothing of this feature. */
   readonly compile?: (policy: Policy, route: RouteContext) => Hooks | undefined;
   readonly nginx: (policy: Policy, context: NginxContext) => NginxParts | Inexpressible;
@@ -204,6 +206,7 @@ export interface Feature extends Pick<FeatureDeclaration<never>, "name" | "phase
     texts: ReadonlyMap<string, string>,
     defaults: FeatureDefaults,
   ) => { readonly meaning: Meaning; readonly refused: readonly Refused[] };
+  readonly perPath: ((policy: Policy) => boolean) | null;
   readonly compile: (policy: Policy, route: RouteContext) => Hooks | undefined;
 }
 
@@ -219,6 +222,7 @@ export function defineFeature<V extends object>(declaration: FeatureDeclaration<
     nginx,
     ofCanary: declaration.ofCanary ?? false,
     rows: names.map((annotation) => describe(annotation, declaration.annotations[annotation])),
+    perPath: declaration.perPath ?? null,
     compile: declaration.compile ?? (() => undefined),
     read: (texts, defaults) => {
       const values: Partial<V> = {};

@@ -200,8 +200,25 @@ export function policyKey(policy: Policy): string {
   return JSON.stringify(policy);
 }
 
-/** Compiles a policy for the hot path: what it does not ask for is not there. */
+/**
+ * Compiles a policy for the hot path: what it does not ask for is not there. Routes of one policy share what is the same for
+ * all of them, for a hundred thousand routes have a few policies.
+ */
 export function compilePolicy(policy: Policy, route: RouteContext): RouteHooks {
+  if (features.some((feature) => feature.perPath?.(policy) === true)) return compileOnce(policy, route);
+  const byTls = route.hostHasTls ? hooksWithTls : hooksWithoutTls;
+  let hooks = byTls.get(policy);
+  if (hooks === undefined) {
+    hooks = compileOnce(policy, route);
+    byTls.set(policy, hooks);
+  }
+  return hooks;
+}
+
+const hooksWithTls = new WeakMap<Policy, RouteHooks>();
+const hooksWithoutTls = new WeakMap<Policy, RouteHooks>();
+
+function compileOnce(policy: Policy, route: RouteContext): RouteHooks {
   const request: RequestHook[] = [];
   const response: ResponseHook[] = [];
   for (const feature of features) {

@@ -25,6 +25,7 @@ export const rewrite = defineFeature({
     const target = values["rewrite-target"];
     return target === null ? {} : { rewrite: { target } };
   },
+  perPath: ({ rewrite }) => rewrite !== undefined,
   compile: ({ rewrite }, { declaredPath }) => {
     if (rewrite === undefined || rewrite.target === (declaredPath || "/")) return undefined;
     const template = parseTarget(rewrite.target);

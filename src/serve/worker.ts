@@ -14,6 +14,7 @@ import { monitorLoop } from "./loop-monitor.ts";
 import type { FromWorker, ListenOn, ToWorker, WorkerStart } from "./messages.ts";
 import { rateLimited } from "./rate-limited.ts";
 import { SeriesTable } from "./series.ts";
+import { shareStrings } from "./share-strings.ts";
 import { WorkerCounters } from "./shared.ts";
 import { StreamTable, streamLabels } from "./stream/counters.ts";
 import { headerRules, StreamPorts } from "./stream/ports.ts";
@@ -85,6 +86,7 @@ function run(start: WorkerStart): void {
         if (message.loads !== null) loads.apply(message.loads);
         // Certificates first: a host must never be served without the certificate that came with it.
         const keys = new Map(message.keys);
+        shareStrings(message.patch.hosts);
         listeners.tls.apply(message.patch, keys);
         plane.apply(message.patch, keys);
         if (message.streamSeries !== null) streamSeries.apply(message.streamSeries);

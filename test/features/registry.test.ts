@@ -371,4 +371,22 @@ describe("compilePolicy", () => {
     assert.deepEqual(hooks, { request: [], response: [] });
     assert.equal(compilePolicy(policy, { hostHasTls: false, declaredPath: "/a" }), hooks);
   });
+
+  it("is done once for all routes of a policy, but for what depends on their paths", () => {
+    const { policy } = readPolicy({ "nginx.ingress.kubernetes.io/ssl-redirect": "true" }, defaults, { object });
+    const a = compilePolicy(policy, { hostHasTls: true, declaredPath: "/a" });
+    assert.ok(a.request.length > 0);
+    assert.equal(compilePolicy(policy, { hostHasTls: true, declaredPath: "/b" }), a);
+    const plain = compilePolicy(policy, { hostHasTls: false, declaredPath: "/a" });
+    assert.equal(plain.request.length, a.request.length - 1);
+    const rewrites = readPolicy({ "nginx.ingress.kubernetes.io/rewrite-target": "/a" }, defaults, { object }).policy;
+    assert.equal(
+      compilePolicy(rewrites, { hostHasTls: false, declaredPath: "/b" }).request.length,
+      plain.request.length + 1,
+    );
+    assert.equal(
+      compilePolicy(rewrites, { hostHasTls: false, declaredPath: "/a" }).request.length,
+      plain.request.length,
+    );
+  });
 });
