@@ -3,6 +3,7 @@
  * with the text read back.
  */
 import type { Directive, NginxArg, NginxMap, NginxSplit } from "../features/feature.ts";
+import type { StreamService } from "../model/snapshot.ts";
 
 export interface Configuration {
   /** An upstream is reached through nginx's module for gRPC. */
@@ -10,6 +11,7 @@ export interface Configuration {
   readonly maps: readonly (NginxMap | NginxSplit)[];
   readonly upstreams: readonly UpstreamBlock[];
   readonly servers: readonly ServerBlock[];
+  readonly streams: readonly StreamService[];
 }
 
 export interface UpstreamBlock {
@@ -36,6 +38,13 @@ export interface LocationBlock {
   readonly comments: readonly string[];
   /** "=" and a path, "~*" and a regular expression, or a path alone. */
   readonly match: readonly NginxArg[];
+  readonly directives: readonly Directive[];
+}
+
+/** A TCP or UDP service, in the stream block. */
+export interface StreamBlock {
+  readonly comments: readonly string[];
+  /** Its upstream, where it has one, and its server. */
   readonly directives: readonly Directive[];
 }
 

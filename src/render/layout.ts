@@ -5,6 +5,7 @@
 import ejs from "ejs";
 import { canonicalCidr } from "../features/cidr.ts";
 import type { Directive, NginxMap, NginxSplit } from "../features/feature.ts";
+import type { StreamService } from "../model/snapshot.ts";
 import { errorPage } from "../wire/reply.ts";
 import { pieces } from "./arguments.ts";
 import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "./configuration.ts";
@@ -13,6 +14,7 @@ import type { RenderSettings } from "./nginx.ts";
 import { commonPage, pageDirectives, pageStatuses } from "./pages.ts";
 import { type Piece, quote } from "./quote.ts";
 import { inexpressibleSettings } from "./settings.ts";
+import { writeStreams } from "./streams.ts";
 import { tlsDirectives } from "./tls.ts";
 
 /** Template texts by file name: the files of templates/. */
@@ -78,16 +80,32 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     maps: maps.map(viewMap),
     upstreams: upstreams.map(viewUpstream),
     servers: servers.map(viewServer),
+    streams: viewStreams(configuration.streams, settings),
   };
 }
 
+function viewStreams(streams: readonly StreamService[], settings: RenderSettings) {
+  const { proxyProtocolFrom, proxyProtocolHeaderTimeout } = settings;
+  const cidrs = proxyProtocolFrom.flatMap((network) => canonicalCidr(network) ?? []);
+  const listen = { hosts: listenHosts(settings), proxyProtocolFrom: cidrs, proxyProtocolHeaderTimeout };
+  return writeStreams(streams, listen).map(({ comments, directives }) => ({
+    comments: comments.map(comment),
+    directives: directives.map((directive) => viewDirective(directive, 1)),
+  }));
+}
+
+function viewListen(settings: RenderSettings) {
+  const { httpPort, httpsPort } = settings;
+  return listenHosts(settings).map((host) => ({
+    http: plain(`${host}:${httpPort}`),
+    https: plain(`${host}:${httpsPort}`),
+  }));
+}
+
 /** "::" stands for every address of both families; nginx has a socket for each, so that IPv4 clients keep their address. */
-function viewListen({ bindAddress, httpPort, httpsPort }: RenderSettings) {
+function listenHosts({ bindAddress }: RenderSettings): readonly string[] {
   const addresses = bindAddress === "::" ? ["0.0.0.0", "::"] : [bindAddress];
-  return addresses.map((address) => {
-    const host = address.includes(":") ? `[${address}]` : address;
-    return { http: plain(`${host}:${httpPort}`), https: plain(`${host}:${httpsPort}`) };
-  });
+  return addresses.map((address) => (address.includes(":") ? `[${address}]` : address));
 }
 
 /** What is no network is left out. */

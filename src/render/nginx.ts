@@ -26,6 +26,8 @@ export interface RenderSettings extends TlsRenderSettings, CompressionSettings {
   readonly useProxyProtocol: boolean;
   /** CIDRs. */
   readonly proxyProtocolFrom: readonly string[];
+  /** Milliseconds. */
+  readonly proxyProtocolHeaderTimeout: number;
   readonly http2PriorKnowledge: boolean;
   /** Milliseconds. */
   readonly clientHeaderTimeout: number;
@@ -107,7 +109,7 @@ export function configure(
   const speaksGrpc = snapshot.upstreams.some(({ protocol }) => protocol === "grpc" || protocol === "grpcs");
   const blocks = writeUpstreams([...upstreams.values()]);
   const told = [...notes, ...upstreamNotes([...upstreams.values()])];
-  return { configuration: { speaksGrpc, maps, upstreams: blocks, servers }, notes: told };
+  return { configuration: { speaksGrpc, maps, upstreams: blocks, servers, streams: snapshot.streams }, notes: told };
 }
 
 interface KeyPair {

@@ -31,6 +31,8 @@ export function selectPart(snapshot: Snapshot, only: Only): Snapshot {
     hosts,
     tls,
     upstreams,
+    // They belong to no host and no Ingress.
+    streams: [],
     certificates: snapshot.certificates.filter(({ fingerprint }) => fingerprints.has(fingerprint)),
     clientCertificates: snapshot.clientCertificates.filter(({ fingerprint }) => shown.has(fingerprint)),
     authorities: snapshot.authorities.filter(({ fingerprint }) => trusted.has(fingerprint)),

@@ -204,7 +204,7 @@ const certificate: fc.Arbitrary<Certificate> = fc.record({
 const stream: fc.Arbitrary<StreamService> = fc.constantFrom("tcp", "udp").chain((protocol) =>
   fc.record({
     protocol: fc.constant(protocol),
-    port: fc.integer({ min: 1, max: 65_535 }),
+    port: fc.integer({ min: 1024, max: 65_535 }),
     service: serviceRef(),
     endpoints,
     externalName: fc.option(mostly(fc.constant("api.example.com"))),

@@ -6,13 +6,13 @@ import { parseCommandLine } from "../../src/settings/parse.ts";
 import { ObjectStore } from "../../src/sources/store.ts";
 import { readObject } from "../../src/sources/validate.ts";
 import { translate } from "../../src/translate/translate.ts";
-import { needsNginx, testNginx } from "../support/nginx.ts";
+import { hasStreams, needsNginx, testNginx } from "../support/nginx.ts";
 import { nginxForOracle } from "../support/nginx-oracle.ts";
 import { type ParsedDirective, parseNginx } from "../support/nginx-parser.ts";
 import { templates } from "../support/templates.ts";
 import { translateSettings } from "../support/translation.ts";
 import { checkedSnapshot, hostileManifests, hostileSnapshot } from "./arbitrary.ts";
-import { intendedBlocks } from "./intended.ts";
+import { intendedBlocks, intendedStreams } from "./intended.ts";
 
 const settings: RenderSettings = {
   ...parseCommandLine("render", [], {}).settings,
@@ -49,6 +49,8 @@ interface Split {
   readonly fixed: readonly ParsedDirective[];
   /** From the first map or split of the features, upstream or server on. */
   readonly blocks: readonly ParsedDirective[];
+  /** Of the TCP and UDP services. */
+  readonly streams: readonly ParsedDirective[];
 }
 
 /** The directives that are the same for every Snapshot come first, the last of them the default certificate's. */
@@ -59,8 +61,9 @@ function split(directives: readonly ParsedDirective[]): Split {
     ({ name }, index) => index > protocols && /^(?:map|split_clients|upstream|server)$/.test(name),
   );
   return {
-    fixed: [...directives.filter(({ name }) => name !== "http"), ...http.slice(0, begin)],
+    fixed: [...directives.filter(({ name }) => name !== "http" && name !== "stream"), ...http.slice(0, begin)],
     blocks: http.slice(begin),
+    streams: directives.find(({ name }) => name === "stream")?.block ?? [],
   };
 }
 
@@ -71,11 +74,12 @@ function withoutCounts(directives: readonly ParsedDirective[]): readonly ParsedD
 
 function assertIntended(snapshot: Snapshot): void {
   const [nginxConf] = render(snapshot);
-  const { fixed, blocks } = split(parseNginx(nginxConf?.content ?? "").directives);
+  const { fixed, blocks, streams } = split(parseNginx(nginxConf?.content ?? "").directives);
   const { configuration } = configure(snapshot, new Map());
   const hasDefault = fixed.some(({ name }) => name === "ssl_certificate");
   const intended = intendedBlocks(configuration, listen);
   assert.deepEqual(blocks, hasDefault ? withoutReject(intended) : intended);
+  assert.deepEqual(streams, intendedStreams(snapshot.streams));
   const [empty] = render(emptySnapshot);
   assert.deepEqual(withoutCounts(fixed), withoutCounts(split(parseNginx(empty?.content ?? "").directives).fixed));
 }
@@ -142,7 +146,8 @@ describe("rendering hostile text", () => {
   it("gives what nginx -t accepts", async () => {
     await fc.assert(
       fc.asyncProperty(checkedSnapshot, async (snapshot) => {
-        assert.equal(await testNginx(nginx, render(snapshot)), null);
+        const streams = hasStreams(nginx) ? snapshot.streams : [];
+        assert.equal(await testNginx(nginx, render({ ...snapshot, streams })), null);
       }),
       { numRuns: 40 },
     );

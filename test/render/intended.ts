@@ -4,7 +4,9 @@
  */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how nginx writes a variable
 import type { Directive, NginxArg, NginxMap, NginxSplit } from "../../src/features/feature.ts";
+import type { StreamService } from "../../src/model/snapshot.ts";
 import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "../../src/render/configuration.ts";
+import { endpointAddress } from "../../src/render/names.ts";
 import type { ParsedDirective } from "../support/nginx-parser.ts";
 
 /** The blocks of a Configuration: maps, upstreams and servers, in the order of the file. */
@@ -17,6 +19,43 @@ export function intendedBlocks(
     ...upstreams.map(intendedUpstream),
     ...servers.map((server) => intendedServer(server, listen)),
   ];
+}
+
+/** The blocks of the TCP and UDP services, for nginx on 127.0.0.1 that believes the PROXY headers of nobody. */
+export function intendedStreams(streams: readonly StreamService[]): readonly ParsedDirective[] {
+  return streams.flatMap((stream) => {
+    const { protocol, port, proxyProtocol, limits } = stream;
+    const name = `${protocol}.${String(port).padStart(5, "0")}`;
+    const servers = stream.endpoints.flatMap((each) => endpointAddress(each) ?? []);
+    const tcp = protocol === "tcp";
+    const time = (ms: number): string => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`);
+    const listenOptions = tcp ? (proxyProtocol.accept ? ["proxy_protocol"] : []) : ["udp", "reuseport"];
+    const passing = [
+      ...(tcp
+        ? [
+            line("proxy_connect_timeout", time(limits.connectTimeout)),
+            line("proxy_next_upstream", limits.tries === 1 ? "off" : "on"),
+            line("proxy_next_upstream_tries", `${limits.tries}`),
+            line("proxy_next_upstream_timeout", time(limits.triesTimeout)),
+            line("proxy_half_close", "on"),
+            line("proxy_socket_keepalive", "on"),
+            ...(proxyProtocol.send ? [line("proxy_protocol", "on")] : []),
+          ]
+        : [line("proxy_buffer_size", "64k")]),
+      line("proxy_timeout", time(limits.idleTimeout)),
+      line("proxy_pass", name),
+    ];
+    const server = [
+      line("listen", `127.0.0.1:${port}`, ...listenOptions),
+      ...(proxyProtocol.accept ? [line("proxy_protocol_timeout", "5s")] : []),
+      ...(servers.length === 0 ? [line("return", "")] : passing),
+    ];
+    const upstream = servers.map((each) => line("server", each, ...(tcp ? ["max_fails=0"] : [])));
+    return [
+      ...(servers.length === 0 ? [] : [{ name: "upstream", args: [name], block: upstream }]),
+      { name: "server", args: [], block: server },
+    ];
+  });
 }
 
 function intendedMap(map: NginxMap | NginxSplit): ParsedDirective {

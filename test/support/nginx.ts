@@ -2,7 +2,8 @@
  * A real nginx that runs what `sluice render` writes, in a directory of its own. Where nginx is not installed, suites that
  * need it are skipped with one line, unless SLUICE_TEST_ALL=1 says that everything must run (see nginxForOracle).
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,12 +17,45 @@ export interface RunningNginx {
 /** For the title of a test that is skipped. */
 export const needsNginx = "needs nginx, in Debian: apt-get install nginx-light";
 
+/** For the title of a test that is skipped. */
+export const needsStreams = "needs nginx's module for streams, in Debian: apt-get install libnginx-mod-stream";
+
+/** Where Debian, and nginx.org, have it. */
+const streamModules = ["/usr/lib/nginx/modules/ngx_stream_module.so", "/usr/lib64/nginx/modules/ngx_stream_module.so"];
+
+/** True when this nginx takes a stream block; throws where there is none and SLUICE_TEST_ALL=1 says that there must be. */
+export function hasStreams(nginx: string): boolean {
+  const has = streamsBuiltIn(nginx) || streamModules.some((file) => existsSync(file));
+  if (!has && process.env.SLUICE_TEST_ALL === "1") throw new Error(`SLUICE_TEST_ALL=1 ${needsStreams}`);
+  return has;
+}
+
+function streamsBuiltIn(nginx: string): boolean {
+  return / --with-stream(?: |$)/.test(spawnSync(nginx, ["-V"], { encoding: "utf8" }).stderr);
+}
+
+/** What has to stand before the configuration for its stream block. */
+function loadModules(nginx: string, files: readonly RenderedFile[]): string {
+  if (!files.some(({ content }) => /^stream \{$/m.test(content)) || streamsBuiltIn(nginx)) return "";
+  const file = streamModules.find((each) => existsSync(each));
+  return file === undefined ? "" : ` load_module ${file};`;
+}
+
 /** Starts nginx on the files and resolves when it accepts connections on `port`. */
 export async function startNginx(nginx: string, files: readonly RenderedFile[], port: number): Promise<RunningNginx> {
   const directory = await writeFiles(files);
   // Started by root, its workers would be nobody, who may not enter the directory.
   const user = process.getuid?.() === 0 ? " user root;" : "";
-  const args = ["-p", directory, "-e", "stderr", "-c", "nginx.conf", "-g", `daemon off;${user}`];
+  const args = [
+    "-p",
+    directory,
+    "-e",
+    "stderr",
+    "-c",
+    "nginx.conf",
+    "-g",
+    `daemon off;${user}${loadModules(nginx, files)}`,
+  ];
   const child = spawn(nginx, args, { stdio: ["ignore", "ignore", "pipe"] });
   const output = outputOf(child);
   const kill = () => child.kill("SIGKILL");
@@ -49,7 +83,9 @@ export async function startNginx(nginx: string, files: readonly RenderedFile[], 
 export async function testNginx(nginx: string, files: readonly RenderedFile[]): Promise<string | null> {
   const directory = await writeFiles(files);
   try {
-    const child = spawn(nginx, ["-t", "-q", "-p", directory, "-e", "stderr", "-c", "nginx.conf"], {
+    const modules = loadModules(nginx, files);
+    const before = modules === "" ? [] : ["-g", modules];
+    const child = spawn(nginx, ["-t", "-q", "-p", directory, "-e", "stderr", "-c", "nginx.conf", ...before], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     const output = outputOf(child);
