@@ -78,6 +78,8 @@ interface Traits {
   /** ImplementationSpecific paths are regular expressions. */
   readonly useRegex: boolean;
   readonly backendProtocol: UpstreamProtocol;
+  /** TLS connections to the hosts are not ended here. */
+  readonly passthrough: boolean;
   /** This feature's fields alone; those of all features are taken together. */
   readonly upstreamOptions: UpstreamOptions;
   readonly canary: CanaryRule;

@@ -29,6 +29,7 @@ import { rewrite } from "./rewrite.ts";
 import { sendProxy } from "./send-proxy.ts";
 import { serviceUpstream } from "./service-upstream.ts";
 import { sourceRange } from "./source-range.ts";
+import { sslPassthrough } from "./ssl-passthrough.ts";
 import { sslRedirect } from "./ssl-redirect.ts";
 import { timeouts } from "./timeouts.ts";
 import { useRegex } from "./use-regex.ts";
@@ -39,6 +40,7 @@ import { secretName } from "./values.ts";
  * redirect, an explicit redirect goes before the one to https, and the path is rewritten for what goes on.
  */
 export const features: readonly Feature[] = [
+  sslPassthrough,
   bodySize,
   cors,
   permanentRedirect,
@@ -64,6 +66,7 @@ export interface IngressPolicy {
   readonly canary: CanaryRule | null;
   readonly useRegex: boolean;
   readonly backendProtocol: UpstreamProtocol;
+  readonly passthrough: boolean;
   /** Without fields, it is always the same object. */
   readonly upstreamOptions: UpstreamOptions;
   /** Those of them that a canary says for itself. */
@@ -170,7 +173,14 @@ type Combined = Omit<IngressPolicy, "closed" | "problems">;
 
 function combine(meanings: readonly Meaning[]): Combined {
   const all = Object.assign({}, ...meanings) as Meaning;
-  const { useRegex = false, backendProtocol = "http", canary: rule = null, timeouts, ...rest } = all;
+  const {
+    useRegex = false,
+    backendProtocol = "http",
+    passthrough = false,
+    canary: rule = null,
+    timeouts,
+    ...rest
+  } = all;
   if (timeouts === undefined) throw new Error("no feature supplies the timeouts of a policy");
   const { upstreamOptions: _last, ...policy } = rest;
   const options = (ofCanary: boolean): UpstreamOptions => {
@@ -183,6 +193,7 @@ function combine(meanings: readonly Meaning[]): Combined {
     policy: { ...policy, timeouts },
     useRegex,
     backendProtocol,
+    passthrough,
     canary: rule,
     upstreamOptions,
     balanceOptions,

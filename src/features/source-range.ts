@@ -46,10 +46,10 @@ export const sourceRange = defineFeature({
 
 const forbidden = { status: 403, headers: [], body: null };
 
-/** Long lists are shared by many routes: they are compiled once for each policy. */
+/** Says of an address whether the range lets it in. Long lists are shared by many routes: they are compiled once for each policy. */
 const compiled = new WeakMap<SourceRange, (address: string) => boolean>();
 
-function admission(range: SourceRange): (address: string) => boolean {
+export function admission(range: SourceRange): (address: string) => boolean {
   const known = compiled.get(range);
   if (known !== undefined) return known;
   const allowed = compileRanges(range.allow);

@@ -66,6 +66,8 @@ export const problemCodes = {
     "A path of a canary has no other Ingress of its namespace with the same host and path; it does nothing.",
   CanaryAnnotation:
     "An annotation of a canary is its main Ingress' to say, or one of canaries stands at an Ingress that is none; it does nothing.",
+  TlsPassthrough:
+    "TLS of a host is not passed through although an Ingress asks for it, or is although another wants it ended here; the message says what counts.",
   UnknownAnnotation: "An annotation under a prefix of ours does not exist; it does nothing.",
   UnsupportedAnnotation:
     "An annotation of ingress-nginx is known but not supported here; it does nothing, or closes its paths with 503 where it guards access.",

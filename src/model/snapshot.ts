@@ -5,7 +5,7 @@
  */
 import type { BalanceOptions } from "./balance.ts";
 import type { Canary } from "./canary.ts";
-import type { Policy } from "./policy.ts";
+import type { Policy, SourceRange } from "./policy.ts";
 import type { UpstreamTls } from "./upstream-tls.ts";
 
 export interface Snapshot {
@@ -38,6 +38,21 @@ export interface Host {
   readonly routes: readonly Route[];
   /** What a path that no route matches gets; null means the Snapshot's default backend. */
   readonly defaultRoute: Route | null;
+  /** Where TLS connections to this host go as they are; absent: TLS is ended here. */
+  readonly passthrough?: Passthrough;
+}
+
+export interface Passthrough {
+  /** Other than an upstream: connections are closed. */
+  readonly backend: Backend;
+  /** Of one try, in milliseconds. */
+  readonly connectTimeout: number;
+  /** The version of the PROXY protocol that begins each connection to an endpoint; absent: none does. */
+  readonly sendProxy?: 1 | 2;
+  /** Whom connections are taken from; absent: everybody. */
+  readonly sourceRange?: SourceRange;
+  /** The Ingress that asks for it, as namespace/name. */
+  readonly ingress: string;
 }
 
 export interface Route {

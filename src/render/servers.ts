@@ -2,7 +2,7 @@
  * The servers: one for each host of the rules, one for each name that only has a certificate, and one for every other
  * name. nginx chooses the server by SNI for the certificate, then by Host for the request, as Sluice does.
  */
-import type { NginxMap, NginxSplit } from "../features/feature.ts";
+import type { Directive, NginxMap, NginxSplit } from "../features/feature.ts";
 import { compareText } from "../model/problem.ts";
 import type { Host, Snapshot, TlsHost } from "../model/snapshot.ts";
 import { HostMap } from "../router/hosts.ts";
@@ -45,11 +45,17 @@ export function writeServers(
     const host = hosts.find(name);
     const { locations, maps: used, missing, inexact } = writeLocations(host, snapshot.defaultBackend, context);
     const tls = certificates.find(name);
+    const passed = host?.passthrough ?? null;
+    if (passed !== null) notes.push({ ingress: passed.ingress, place: name, reason: notPassed });
     servers.push({
       name: written,
-      comments: missing.map(({ ingress, place, reason }) => `Ingress ${ingress}, ${place}: ${reason}`),
-      certificates: (tls?.certificates ?? []).flatMap((fingerprint) => fileOf(fingerprint) ?? []),
-      directives: handshakeDirectives(tls?.handshake ?? {}),
+      comments: [
+        ...missing.map(({ ingress, place, reason }) => `Ingress ${ingress}, ${place}: ${reason}`),
+        ...(passed === null ? [] : [`Ingress ${passed.ingress}: ${notPassed}`]),
+      ],
+      certificates:
+        passed === null ? (tls?.certificates ?? []).flatMap((fingerprint) => fileOf(fingerprint) ?? []) : [],
+      directives: passed === null ? handshakeDirectives(tls?.handshake ?? {}) : [rejectHandshake],
       locations,
     });
     for (const map of used) {
@@ -59,6 +65,11 @@ export function writeServers(
   }
   return { servers, maps: [...maps.values()].sort((a, b) => compareText(a.variable, b.variable)), notes };
 }
+
+/** Ended here, TLS would show what was to be seen by the Service alone. */
+const rejectHandshake: Directive = { name: "ssl_reject_handshake", args: ["on"] };
+const notPassed =
+  "TLS is refused and not passed through: for that nginx needs its stream module, and a port that no HTTPS of other hosts has";
 
 /** The server for every name is first: nginx takes the first of a port where nothing else is said. */
 function namesOf(snapshot: Snapshot): readonly string[] {

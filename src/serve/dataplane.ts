@@ -8,12 +8,13 @@ import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../log.ts";
 import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
+import { passedIdentities } from "./front/passthrough.ts";
 import { LoadRegistry } from "./loads.ts";
 import { type UnavailablePort, type WorkerSettings, workerSettings } from "./messages.ts";
 import { snapshotLabels } from "./route-labels.ts";
 import { SeriesRegistry } from "./series.ts";
 import { WorkerCounters } from "./shared.ts";
-import { StreamRegistry, streamLabels } from "./stream/counters.ts";
+import { type StreamIdentity, StreamRegistry, streamLabels } from "./stream/counters.ts";
 import { Workers } from "./workers.ts";
 
 /** The settings that the data plane starts with; the same names as in Settings. */
@@ -117,14 +118,14 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       revision++;
       // An endpoints-only change leaves all routes as they were, and with them all label sets.
       const sameRoutes = last?.hosts === snapshot.hosts && last.defaultBackend === snapshot.defaultBackend;
-      const sameStreams = last?.streams === snapshot.streams;
+      const sameStreams = last?.streams === snapshot.streams && last.hosts === snapshot.hosts;
       last = snapshot;
       const now = Date.now();
       workers.publish(
         { revision, snapshot, keys },
         {
           series: sameRoutes ? null : series.assign(snapshotLabels(snapshot), now),
-          streamSeries: sameStreams ? null : streamSeries.assign(snapshot.streams.map(streamLabels), now),
+          streamSeries: sameStreams ? null : streamSeries.assign(streamsOf(snapshot, on.https).map(streamLabels), now),
         },
       );
       return inForce(revision);
@@ -162,6 +163,11 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       return workers.restarts;
     },
   };
+}
+
+/** What is counted as streams; `port` is that of HTTPS. */
+function streamsOf({ streams, hosts }: Snapshot, port: number): readonly StreamIdentity[] {
+  return [...streams, ...passedIdentities(hosts, port)];
 }
 
 /** Several threads on one port need SO_REUSEPORT, which shares connections out on Linux alone. */

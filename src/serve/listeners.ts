@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Host } from "../model/snapshot.ts";
 import type { Peer } from "../proxy/exchange.ts";
 import { clientHeaders } from "../wire/forwarded.ts";
 import { bareAddress } from "./address-set.ts";
@@ -16,13 +17,15 @@ import {
   limitsOf,
 } from "./connection-host.ts";
 import { Arrivals } from "./front/arrivals.ts";
+import { PassthroughHosts } from "./front/passthrough.ts";
 import type { RefusedHeader, ToldClient } from "./front/proxy-header.ts";
 import { withEarly } from "./front/with-early.ts";
 import { Http1Connection } from "./http1.ts";
 import { Http2Connection } from "./http2.ts";
 import type { ListenOn, WorkerSettings } from "./messages.ts";
+import type { StreamHost } from "./stream/port.ts";
 import { awaitFirstMessage } from "./tls/first-message.ts";
-import { TlsHosts, type TlsHostsParts } from "./tls/hosts.ts";
+import { bareServerName, TlsHosts, type TlsHostsParts } from "./tls/hosts.ts";
 import type { WorkerPlane } from "./worker-plane.ts";
 
 /** How long idle connections may still bring a request after drain() and new ones are accepted, in milliseconds. */
@@ -46,6 +49,7 @@ export class Listeners implements ConnectionHost {
   readonly tls: TlsHosts;
   readonly #reports: ListenerReports;
   readonly #arrivals: Arrivals;
+  readonly #passthrough: PassthroughHosts;
   readonly #plain: Server;
   readonly #secure: Server;
   readonly #connections = new Map<ClientConnection, Peer>();
@@ -56,6 +60,7 @@ export class Listeners implements ConnectionHost {
     plane: WorkerPlane,
     settings: WorkerSettings,
     tls: Omit<TlsHostsParts, "listener">,
+    streams: StreamHost,
     reports: ListenerReports,
   ) {
     this.plane = plane;
@@ -83,6 +88,11 @@ export class Listeners implements ConnectionHost {
       },
     });
     this.#arrivals.configure(settings);
+    this.#passthrough = new PassthroughHosts({
+      streams,
+      upstream: (key) => plane.upstreams.get(key),
+      emptied: () => this.#noticeEmpty(),
+    });
     this.#plain = createServer({ ...options, pauseOnConnect: true }, (socket) => this.#arrivals.plain(socket));
     this.#secure = createServer(options, (socket) => this.#arrivals.secure(socket));
     this.tls = new TlsHosts({
@@ -118,6 +128,11 @@ export class Listeners implements ConnectionHost {
     for (const peer of this.#connections.values()) peer.trusted = this.plane.trusts(peer.address);
   }
 
+  /** Takes over where the TLS of hosts goes. */
+  pass(hosts: readonly Host[]): void {
+    this.#passthrough.apply(hosts);
+  }
+
   /** Resolves when every connection has ended by itself, or `grace` milliseconds have passed and the rest is cut. */
   async drain(grace: number): Promise<void> {
     this.draining = true;
@@ -130,6 +145,7 @@ export class Listeners implements ConnectionHost {
     await this.#empty(end - Date.now());
     for (const connection of this.#connections.keys()) connection.destroy();
     for (const socket of this.#tunnels) socket.destroy();
+    this.#passthrough.destroy();
     this.plane.upstreams.close();
   }
 
@@ -154,7 +170,12 @@ export class Listeners implements ConnectionHost {
     awaitFirstMessage(socket, {
       wheel: this.plane.wheel,
       timeout: firstMessageTimeout,
-      received: (serverName) => this.tls.find(serverName).take(socket),
+      received: (sent) => {
+        const serverName = bareServerName(sent);
+        const passed = this.#passthrough.find(serverName);
+        if (passed === null) this.tls.find(serverName).take(socket);
+        else passed.take(socket, this.#arrivals.toldOf(socket));
+      },
       gone: () => this.plane.counters.handshakeFailed(),
     });
   }
@@ -228,7 +249,8 @@ export class Listeners implements ConnectionHost {
   }
 
   #noticeEmpty(): void {
-    if (this.#connections.size === 0 && this.#tunnels.size === 0) this.#emptied?.();
+    const open = this.#connections.size + this.#tunnels.size + this.#passthrough.open;
+    if (open === 0) this.#emptied?.();
   }
 }
 

@@ -6,10 +6,13 @@ import type { ServiceRef } from "../model/snapshot.ts";
 import { type AccessLogFormat, isoTime, localTime, micros, millis } from "./access-log.ts";
 
 export interface StreamRecord {
-  readonly protocol: "tcp" | "udp";
+  /** "tls": TLS that is passed through. */
+  readonly protocol: "tcp" | "udp" | "tls";
   /** That the client came to. */
   readonly port: number;
   readonly service: ServiceRef;
+  /** The host of the rule by which TLS is passed through. */
+  readonly tlsHost?: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
   /** As nginx's $status of a stream: 200, 400 when the PROXY header is wrong, 502 when no endpoint could be reached. */
@@ -31,7 +34,8 @@ export function formatStreamLine(format: AccessLogFormat, record: StreamRecord, 
 
 function jsonLine(record: StreamRecord, time: number): string {
   const { protocol, port, service, remoteAddress, remotePort, status, received, sent, duration } = record;
-  return `{"time":"${isoTime(time)}","remote":"${remoteAddress}","remote_port":${remotePort},"protocol":"${protocol.toUpperCase()}","listener":${port},"status":${status},"bytes":${sent},"request_bytes":${received},"duration":${micros(duration)},"upstream":"${record.upstreamAddress}","tries":${record.tries},"namespace":"${service.namespace}","service":"${service.name}","port":"${service.port}"}\n`;
+  const host = record.tlsHost === undefined ? "" : `"host":"${record.tlsHost}",`;
+  return `{"time":"${isoTime(time)}","remote":"${remoteAddress}","remote_port":${remotePort},"protocol":"${protocol.toUpperCase()}",${host}"listener":${port},"status":${status},"bytes":${sent},"request_bytes":${received},"duration":${micros(duration)},"upstream":"${record.upstreamAddress}","tries":${record.tries},"namespace":"${service.namespace}","service":"${service.name}","port":"${service.port}"}\n`;
 }
 
 /** `[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time`, in UTC. */

@@ -9,7 +9,7 @@ export const streamMetrics: readonly PlainMetric[] = [
   metric(
     "gauge",
     "sluice_stream_connections",
-    "Connections of TCP services and sessions of UDP services that are open.",
+    "Connections of TCP services, those of TLS that is passed through (protocol tls) and sessions of UDP services that are open.",
     ({ totals }) => (totals[streamLayout.opened] ?? 0) - (totals[streamLayout.closed] ?? 0),
   ),
   counter(

@@ -86,6 +86,11 @@ export class WorkerPlane implements Plane {
     setInterval(() => this.wheel.turn(), tick).unref();
   }
 
+  /** Of the Snapshot in force. */
+  get hosts(): readonly Host[] {
+    return this.#hosts;
+  }
+
   /**
    * New pools open first, then the routes are swapped, then pools that are gone drain. `keys` are those of the
    * certificates that are new.

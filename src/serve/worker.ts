@@ -17,6 +17,7 @@ import { SeriesTable } from "./series.ts";
 import { shareStrings } from "./share-strings.ts";
 import { WorkerCounters } from "./shared.ts";
 import { StreamTable, streamLabels } from "./stream/counters.ts";
+import type { StreamHost } from "./stream/port.ts";
 import { headerRules, StreamPorts } from "./stream/ports.ts";
 import { WorkerPlane } from "./worker-plane.ts";
 
@@ -57,17 +58,19 @@ function run(start: WorkerStart): void {
   const acceptFailed = ({ message }: Error): void => {
     send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason: message } });
   };
-  const listeners = new Listeners(plane, settings, tls, { acceptFailed, headerRefused: headerReporter() });
   const streamSeries = new StreamTable(start.streamSeries);
+  const streamHost: StreamHost = {
+    wheel: plane.wheel,
+    clock: plane.clock,
+    headers: headerRules(settings),
+    countersOf: (service) => streamSeries.of(streamLabels(service)),
+    log: (record) => accessLog.writeStream(record),
+    report: acceptFailed,
+  };
+  const reports = { acceptFailed, headerRefused: headerReporter() };
+  const listeners = new Listeners(plane, settings, tls, streamHost, reports);
   const streams = new StreamPorts({
-    host: {
-      wheel: plane.wheel,
-      clock: plane.clock,
-      headers: headerRules(settings),
-      countersOf: (service) => streamSeries.of(streamLabels(service)),
-      log: (record) => accessLog.writeStream(record),
-      report: acceptFailed,
-    },
+    host: streamHost,
     listenOn: start.streams,
     unavailable: (ports) => send({ kind: "unavailable", ports }),
   });
@@ -90,6 +93,7 @@ function run(start: WorkerStart): void {
         listeners.tls.apply(message.patch, keys);
         plane.apply(message.patch, keys);
         if (message.streamSeries !== null) streamSeries.apply(message.streamSeries);
+        listeners.pass(plane.hosts);
         streams.apply(message.patch.streams);
         acknowledge(message.revision);
         return;

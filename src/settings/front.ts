@@ -9,6 +9,7 @@ export interface FrontSettings {
   /** Milliseconds. */
   readonly proxyProtocolHeaderTimeout: number;
   readonly http2PriorKnowledge: boolean;
+  readonly enableSslPassthrough: boolean;
 }
 
 const all = ["serve", "render", "demo"] as const;
@@ -50,6 +51,14 @@ export const frontTable: { readonly [Field in keyof FrontSettings]: Setting<Fron
     type: toggle,
     default: false,
     summary: "Speak HTTP/2 on the port for HTTP with clients that begin with it (h2c by prior knowledge).",
+    commands: all,
+  },
+  enableSslPassthrough: {
+    flag: "enable-ssl-passthrough",
+    configMap: null,
+    type: toggle,
+    default: false,
+    summary: "Pass TLS connections through to the Services of Ingresses with the annotation ssl-passthrough.",
     commands: all,
   },
 };

@@ -6,22 +6,23 @@
 import { quote } from "../features/feature.ts";
 import { compareRegexSources } from "../model/path.ts";
 import { compareText, type Problem } from "../model/problem.ts";
-import type { Backend, Host, PathMatch, Route } from "../model/snapshot.ts";
+import type { Backend, Host, Passthrough, PathMatch, Route } from "../model/snapshot.ts";
 import type { BackendMistake, Backends, Target } from "./backends.ts";
 import { Claims, lostClaim } from "./conflicts.ts";
 import { problemAt } from "./mistake.ts";
 import type { RulePath, Rules } from "./rules.ts";
 
-/** `rules` oldest first; `hasTls` says whether spec.tls of some Ingress lists the host. */
+/** `rules` oldest first; `hasTls` says whether spec.tls of some Ingress lists the host, `passed` where TLS is passed through. */
 export function buildHosts(
   rules: readonly Rules[],
   backends: Backends,
   hasTls: (host: string) => boolean,
+  passed: ReadonlyMap<string, Passthrough>,
 ): { readonly hosts: readonly Host[]; readonly problems: readonly Problem[] } {
   const builder = new HostBuilder(backends);
   for (const each of rules) builder.add(each);
   for (const each of rules) builder.addStandIns(each);
-  return { hosts: builder.build(hasTls), problems: builder.problems };
+  return { hosts: builder.build(hasTls, passed), problems: builder.problems };
 }
 
 interface HostDraft {
@@ -60,15 +61,17 @@ class HostBuilder {
     }
   }
 
-  build(hasTls: (host: string) => boolean): readonly Host[] {
+  build(hasTls: (host: string) => boolean, passed: ReadonlyMap<string, Passthrough>): readonly Host[] {
     const names = [...this.#drafts.keys()].sort(compareText);
     return names.map((name) => {
       const { routes, defaultRoute } = this.#draft(name);
+      const passthrough = passed.get(name);
       return {
         name,
         tls: hasTls(name),
         routes: routes.sort(compareRoutes),
         defaultRoute: defaultRoute ?? this.#everywhere,
+        ...(passthrough === undefined ? {} : { passthrough }),
       };
     });
   }

@@ -3,7 +3,7 @@
  * any other object, so the work is done once for each Ingress object and kept as long as the object lives.
  */
 import type { FeatureDefaults } from "../features/feature.ts";
-import { readPolicy } from "../features/registry.ts";
+import { annotationKey, readPolicy } from "../features/registry.ts";
 import type { CanaryRule } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { Problem } from "../model/problem.ts";
@@ -26,6 +26,8 @@ export interface Rules {
   readonly wish: Wish;
   /** What of its Secret they need; null: nothing, or the Secret has not been read yet. */
   readonly trust: UpstreamTrust | null;
+  /** TLS connections to its hosts are not ended here. */
+  readonly passthrough: boolean;
   /** Why every route is closed; null when they are open. */
   readonly closed: string | null;
   /** Of spec.defaultBackend. */
@@ -53,9 +55,13 @@ export interface RulePath extends Claimant {
   readonly target: Target;
 }
 
-const known = new WeakMap<Ingress, { readonly defaults: FeatureDefaults; readonly rules: Rules }>();
+export interface RuleSettings extends FeatureDefaults {
+  readonly enableSslPassthrough: boolean;
+}
 
-export function readRules(ingress: Ingress, defaults: FeatureDefaults): Rules {
+const known = new WeakMap<Ingress, { readonly defaults: RuleSettings; readonly rules: Rules }>();
+
+export function readRules(ingress: Ingress, defaults: RuleSettings): Rules {
   const before = known.get(ingress);
   if (before !== undefined && before.defaults === defaults) return before.rules;
   const rules = readOnce(ingress, defaults);
@@ -63,15 +69,18 @@ export function readRules(ingress: Ingress, defaults: FeatureDefaults): Rules {
   return rules;
 }
 
-function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
+function readOnce(ingress: Ingress, defaults: RuleSettings): Rules {
   const { meta } = ingress;
-  const { closed, canary, problems, useRegex, balanceOptions, ...read } = readPolicy(meta.annotations, defaults, {
+  const { canary, problems, useRegex, balanceOptions, passthrough, ...read } = readPolicy(meta.annotations, defaults, {
     object: { kind: ingress.kind, namespace: meta.namespace, name: meta.name },
     ...(meta.origin === undefined ? {} : { origin: meta.origin }),
   });
   const policy = onePolicy(read.policy);
   const wish = { protocol: read.backendProtocol, options: read.upstreamOptions };
   const found = [...problems];
+  const unasked = passthrough && canary === null && !defaults.enableSslPassthrough ? passthroughOff(ingress) : null;
+  if (unasked !== null) found.push(unasked);
+  const closed = unasked === null ? read.closed : (read.closed ?? "TLS passthrough is not enabled");
   const paths: RulePath[] = [];
   for (const [r, rule] of ingress.rules.entries()) {
     for (const [p, path] of (rule.paths ?? []).entries()) {
@@ -97,6 +106,7 @@ function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
     policy,
     wish,
     trust: null,
+    passthrough: passthrough && unasked === null,
     closed,
     defaultTarget: ingress.defaultBackend === null ? null : targetOf(meta.namespace, ingress.defaultBackend, wish),
     hosts: [...new Set(ingress.rules.map((rule) => rule.host))],
@@ -105,6 +115,14 @@ function readOnce(ingress: Ingress, defaults: FeatureDefaults): Rules {
     balanceOptions,
     problems: found,
   };
+}
+
+/** Whoever asks for it wants nobody between to see what is said: ending TLS here instead would be no substitute. */
+function passthroughOff(ingress: Ingress): Problem {
+  const key = annotationKey(ingress.meta.annotations, "ssl-passthrough") ?? "";
+  const message =
+    '"true" needs --enable-ssl-passthrough; the Ingress answers 503 until that is set, or the annotation is removed';
+  return problemAt(ingress, `metadata.annotations[${key}]`, "UnsupportedAnnotation", message);
 }
 
 /** Hosts hold no NUL, so the parts cannot run into each other. */

@@ -3,7 +3,6 @@
  * Pure: the same objects, settings, addresses and time give the same Translation, whatever order the objects came in
  * and whatever was translated before. What did not change keeps the identity that it has in `previous`.
  */
-import type { FeatureDefaults } from "../features/feature.ts";
 import { compareProblems, compareText, type Problem } from "../model/problem.ts";
 import type { Backend, Host, PrivateKeys, Snapshot, StreamService, Upstream } from "../model/snapshot.ts";
 import type { Objects, Service } from "../sources/objects.ts";
@@ -14,14 +13,15 @@ import { type ClassSettings, selectIngresses } from "./classes.ts";
 import { addressProblems, externalNameField, type Resolved } from "./external-names.ts";
 import { buildHosts, compareRoutes } from "./hosts.ts";
 import { settingProblem } from "./mistake.ts";
-import { readRules } from "./rules.ts";
+import { passHosts } from "./passthrough.ts";
+import { type RuleSettings, readRules } from "./rules.ts";
 import { share, shareKeys, shareSorted } from "./share.ts";
 import { compareStreams, readStreams, refreshStream, type StreamSettings, serviceId } from "./streams.ts";
 import { authoritiesOf, withUpstreamTls } from "./upstream-tls.ts";
 import { findUpstreamPort, readUpstream } from "./upstreams.ts";
 
 /** The fields of Settings that translation depends on. */
-export interface TranslateSettings extends ClassSettings, BackendSettings, FeatureDefaults, StreamSettings {
+export interface TranslateSettings extends ClassSettings, BackendSettings, RuleSettings, StreamSettings {
   /** `namespace/name` or `namespace/name:port`; null: the built-in 404 page. */
   readonly defaultBackendService: string | null;
   /** `namespace/name`; null: the self-signed certificate. */
@@ -67,7 +67,8 @@ export function translate(input: TranslateInput, previous: Translation | null): 
     now,
   });
   const backends = new Backends({ objects, resolved }, settings);
-  const built = buildHosts(rules, backends, certificates.hasTls);
+  const passed = passHosts(rules, backends);
+  const built = buildHosts(rules, backends, certificates.hasTls, passed.byHost);
   const beside = addCanaries(built.hosts, rules, canaries, backends);
   const { hosts } = beside;
   const unmatched = defaultBackend(input, backends);
@@ -78,6 +79,7 @@ export function translate(input: TranslateInput, previous: Translation | null): 
     ...read.flatMap((each) => each.problems),
     ...built.problems,
     ...beside.problems,
+    ...passed.problems,
     ...certificates.problems,
     ...backends.problems,
     ...unmatched.problems,
@@ -195,6 +197,7 @@ function* backendsOf(hosts: readonly Host[], unmatched: Backend): Generator<Back
       for (const { backend } of route.canaries ?? []) yield backend;
     }
     if (host.defaultRoute !== null) yield host.defaultRoute.backend;
+    if (host.passthrough !== undefined) yield host.passthrough.backend;
   }
   yield unmatched;
 }
@@ -262,8 +265,9 @@ function shareTranslation(previous: Translation | null, next: Translation): Tran
 function shareHost(previous: Host, next: Host): Host {
   const routes = shareSorted(previous.routes, next.routes, compareRoutes);
   const defaultRoute = share(previous.defaultRoute, next.defaultRoute);
-  const same = routes === previous.routes && defaultRoute === previous.defaultRoute && next.tls === previous.tls;
-  return same ? previous : { ...next, routes, defaultRoute };
+  const passthrough = next.passthrough === undefined ? undefined : share(previous.passthrough, next.passthrough);
+  const shared: Host = { ...next, routes, defaultRoute, ...(passthrough === undefined ? {} : { passthrough }) };
+  return sameFields(shared, previous) && sameFields(previous, shared) ? previous : shared;
 }
 
 function sameFields<T extends object>(a: T, b: T): boolean {

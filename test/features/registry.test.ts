@@ -51,6 +51,7 @@ describe("readPolicy", () => {
       canary: null,
       useRegex: false,
       backendProtocol: "http",
+      passthrough: false,
       upstreamOptions: {},
       balanceOptions: {},
       problems: [],
@@ -276,6 +277,7 @@ describe("readPolicy", () => {
     ["upstream-hash-by-subset-size", "0"],
     ["permanent-redirect", "$scheme://x"],
     ["permanent-redirect-code", "200"],
+    ["ssl-passthrough", "on"],
     ["ssl-redirect", ""],
     ["force-ssl-redirect", "si"],
     ["use-regex", "yes"],
@@ -309,7 +311,7 @@ describe("readPolicy", () => {
       assert.equal(problem.field, `metadata.annotations[${key}]`);
       assert.ok(problem.message.startsWith(`${JSON.stringify(value)} is not `), problem.message);
       assert.match(problem.message, /; write \S/);
-      const guarding = /range|backend|proxy-protocol|ssl-(secret|verify|name)/.test(name);
+      const guarding = /range|backend|proxy-protocol|passthrough|ssl-(secret|verify|name)/.test(name);
       assert.equal(closed, guarding ? `annotation ${key} is ${value === "FCGI" ? "not supported" : "invalid"}` : null);
       assert.deepEqual(policy, plainPolicy);
     });

@@ -12,6 +12,7 @@ import {
   type Endpoint,
   type Host,
   noOptions,
+  type Passthrough,
   type Route,
   type Snapshot,
   type StreamService,
@@ -129,12 +130,23 @@ function route(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Route> {
   });
 }
 
+const passthrough: fc.Arbitrary<Passthrough> = fc.record({
+  backend: fc.constant<Backend>({ kind: "notFound" }),
+  connectTimeout: fc.constant(5000),
+  ingress: hostileText,
+});
+
 function host(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Host> {
+  return fc.boolean().chain((passed) => hostWith(cidrs, passed));
+}
+
+function hostWith(cidrs: fc.Arbitrary<string>, passed: boolean): fc.Arbitrary<Host> {
   return fc.record({
     name: mostly(hostName),
     tls: fc.boolean(),
     routes: fc.array(route(cidrs), { maxLength: 4 }),
     defaultRoute: fc.option(route(cidrs), { freq: 3 }),
+    ...(passed ? { passthrough } : {}),
   });
 }
 

@@ -74,6 +74,7 @@ describe("the command line", () => {
       proxyProtocolFrom: [],
       proxyProtocolHeaderTimeout: 5000,
       http2PriorKnowledge: false,
+      enableSslPassthrough: false,
       sslRedirect: false,
       loadBalance: "round_robin",
       serviceUpstream: false,

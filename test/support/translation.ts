@@ -27,6 +27,7 @@ export const translateSettings: TranslateSettings = {
   sslRedirect: false,
   loadBalance: "round_robin",
   serviceUpstream: false,
+  enableSslPassthrough: false,
   httpPort: 8080,
   httpsPort: 8443,
   adminPort: 10_254,

@@ -32,7 +32,12 @@ const streams: SeriesKind<StreamLabels> = {
   pick: ({ protocol, port, namespace, service }) => ({ protocol, port, namespace, service }),
 };
 
-export function streamLabels({ protocol, port, service }: StreamService): StreamLabels {
+/** What tells services apart; "tls": TLS that is passed through. */
+export interface StreamIdentity extends Pick<StreamService, "port" | "service"> {
+  readonly protocol: "tcp" | "udp" | "tls";
+}
+
+export function streamLabels({ protocol, port, service }: StreamIdentity): StreamLabels {
   return { protocol, port: String(port), namespace: service.namespace, service: service.name };
 }
 

@@ -2,7 +2,7 @@
 import type { StreamService } from "../../model/snapshot.ts";
 import type { TimingWheel } from "../../proxy/wheel.ts";
 import type { StreamRecord } from "../stream-log.ts";
-import type { StreamCounters } from "./counters.ts";
+import type { StreamCounters, StreamIdentity } from "./counters.ts";
 
 /** How PROXY headers of clients are read, as for HTTP (front/proxy-header.ts). */
 export interface HeaderRules {
@@ -18,7 +18,7 @@ export interface StreamHost {
   readonly clock: () => number;
   /** Replaced when the settings change. */
   headers: HeaderRules;
-  readonly countersOf: (service: StreamService) => StreamCounters;
+  readonly countersOf: (service: StreamIdentity) => StreamCounters;
   /** Writes a line of the access log. */
   readonly log: (record: StreamRecord) => void;
   /** Told when accepting failed, which ends nothing. */

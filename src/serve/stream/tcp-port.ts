@@ -2,11 +2,11 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Endpoint, StreamService } from "../../model/snapshot.ts";
 import { type StreamHost, type StreamPort, socketOptions } from "./port.ts";
-import { TcpSession } from "./tcp-session.ts";
+import { TcpSession, type TcpSessionOwner } from "./tcp-session.ts";
 
 const backlog = 4096;
 
-export class TcpPort implements StreamPort {
+export class TcpPort implements StreamPort, TcpSessionOwner {
   service: StreamService;
   readonly host: StreamHost;
   readonly #server: Server;

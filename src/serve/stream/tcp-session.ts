@@ -10,13 +10,41 @@ import { isFull } from "../../proxy/write.ts";
 import { type ConnectionEnd, formatProxyHeader, readProxyHeader } from "../../wire/proxy-protocol.ts";
 import { bareAddress } from "../address-set.ts";
 import type { StreamCounters } from "./counters.ts";
-import { endpointText, socketOptions } from "./port.ts";
-import type { TcpPort } from "./tcp-port.ts";
+import { endpointText, type StreamHost, socketOptions } from "./port.ts";
+
+/** What a connection is about. */
+export interface TcpService extends Pick<StreamService, "service" | "limits"> {
+  /** "tls": TLS that is passed through. */
+  readonly protocol: "tcp" | "udp" | "tls";
+  readonly port: number;
+  /** `accept`: it begins with a PROXY header. `send`: the endpoint is sent one, of version 1 where nothing is said. */
+  readonly proxyProtocol: { readonly accept: boolean; readonly send: boolean | 1 | 2 };
+  /** For the log: the rule's host; absent where there is none. */
+  readonly tlsHost?: string;
+}
+
+/** Who has accepted the connection, and knows the endpoints. */
+export interface TcpSessionOwner {
+  readonly host: StreamHost;
+  /** For connections that begin now. */
+  readonly service: TcpService;
+  /** The next endpoint that is not in `tried`; null when there is none. */
+  next(tried: readonly Endpoint[]): Endpoint | null;
+  ended(session: TcpSession): void;
+}
+
+/** What is known of a connection beforehand. */
+export interface Begun {
+  readonly source: ConnectionEnd;
+  readonly destination: ConnectionEnd;
+  /** Nobody lets it in: the status to close it with; null: it goes on. */
+  readonly refuse: number | null;
+}
 
 export class TcpSession {
-  readonly #port: TcpPort;
+  readonly #port: TcpSessionOwner;
   /** As it was when the connection came: its limits, its labels, its PROXY headers. */
-  readonly #service: StreamService;
+  readonly #service: TcpService;
   readonly #counters: StreamCounters;
   readonly #client: Socket;
   readonly #deadline: Deadline;
@@ -28,27 +56,32 @@ export class TcpSession {
   #state: "header" | "connecting" | "open" | "closed" = "header";
   /** Received of the client, and not yet sent on. */
   #early: Buffer | null = null;
-  /** As nginx tells it of a stream: 200, 400 for a wrong PROXY header, 502 when there is no endpoint. */
+  /** As nginx tells it of a stream: 200, 400 for a wrong PROXY header, 403 for an address that is not let in, 502 when there is no endpoint. */
   #status = 200;
   #received = 0;
   #sent = 0;
   #upstreams = "";
 
-  constructor(port: TcpPort, client: Socket) {
+  /** `begun` null: all that is known is in the socket. What was read of it before must be back in it. */
+  constructor(port: TcpSessionOwner, client: Socket, begun: Begun | null = null) {
     const { host, service } = port;
     this.#port = port;
     this.#service = service;
     this.#client = client;
     this.#counters = host.countersOf(service);
     this.#startedAt = host.clock();
-    this.#source = { address: bareAddress(client.remoteAddress ?? ""), port: client.remotePort ?? 0 };
-    this.#destination = { address: bareAddress(client.localAddress ?? ""), port: client.localPort ?? 0 };
+    this.#source = begun?.source ?? { address: bareAddress(client.remoteAddress ?? ""), port: client.remotePort ?? 0 };
+    this.#destination = begun?.destination ?? {
+      address: bareAddress(client.localAddress ?? ""),
+      port: client.localPort ?? 0,
+    };
     this.#deadline = new Deadline(() => this.#expired());
     this.#counters.opened();
     // What a reset means is decided when the socket is closed, which follows.
     client.on("error", () => {});
     client.once("close", (failed) => this.#clientClosed(failed));
-    if (service.proxyProtocol.accept) this.#awaitHeader();
+    if (begun !== null && begun.refuse !== null) this.#refuse(begun.refuse);
+    else if (service.proxyProtocol.accept) this.#awaitHeader();
     else this.#tryNext();
   }
 
@@ -111,8 +144,9 @@ export class TcpSession {
 
   #connected(upstream: Socket): void {
     this.#state = "open";
-    if (this.#service.proxyProtocol.send) {
-      upstream.write(formatProxyHeader(1, { source: this.#source, destination: this.#destination }));
+    const { send } = this.#service.proxyProtocol;
+    if (send !== false) {
+      upstream.write(formatProxyHeader(send === 2 ? 2 : 1, { source: this.#source, destination: this.#destination }));
     }
     const early = this.#early;
     this.#early = null;
@@ -193,11 +227,12 @@ export class TcpSession {
     this.#state = "closed";
     this.#deadline.disarm();
     this.#counters.closed();
-    const { protocol, port, service } = this.#service;
+    const { protocol, port, service, tlsHost } = this.#service;
     this.#port.host.log({
       protocol,
       port,
       service,
+      ...(tlsHost === undefined ? {} : { tlsHost }),
       remoteAddress: this.#source.address,
       remotePort: this.#source.port,
       status: this.#status,

@@ -21,6 +21,12 @@ export interface TlsHostsParts {
   readonly report: (fingerprints: readonly string[], reason: string) => void;
 }
 
+/** A server name as the client sent it, in the form that hosts are known by: lower case, without a last dot. */
+export function bareServerName(sent: string): string {
+  const name = sent.toLowerCase();
+  return name.endsWith(".") ? name.slice(0, -1) : name;
+}
+
 export class TlsHosts {
   readonly #parts: TlsHostsParts;
   #settings: TlsSettings;
@@ -59,10 +65,8 @@ export class TlsHosts {
     this.#rebuild(new Map());
   }
 
-  /** For a server name as the client sent it; "" when it sent none. */
-  find(serverName: string): TlsEnd {
-    const name = serverName.toLowerCase();
-    const host = name.endsWith(".") ? name.slice(0, -1) : name;
+  /** For a bareServerName(); "" when the client sent none. */
+  find(host: string): TlsEnd {
     const dot = host.indexOf(".");
     const found = this.#byHost.get(host) ?? (dot > 0 ? this.#byHost.get(`*${host.slice(dot)}`) : undefined);
     return found ?? this.#default;

@@ -1,0 +1,22 @@
+/** TLS that is not ended here: connections to a host go to its Service as they are, found by their server name. */
+import { defineFeature } from "./feature.ts";
+import { boolean } from "./values.ts";
+
+export const sslPassthrough = defineFeature({
+  name: "ssl-passthrough",
+  phase: "head",
+  summary: "Passes TLS connections to the hosts of the Ingress through to the Service, which ends them.",
+  annotations: {
+    "ssl-passthrough": {
+      ...boolean,
+      default: false,
+      guards: true,
+      summary:
+        "Connections whose server name is a host of the rules go to the Service of its path `/`, or else of `spec.defaultBackend`, untouched: none of the other annotations counts for them but `allowlist-source-range`, `denylist-source-range` and `proxy-connect-timeout`. Needs `--enable-ssl-passthrough`; without it the Ingress answers 503. Requests in plain HTTP are served as ever.",
+    },
+  },
+  policy: (values) => (values["ssl-passthrough"] ? { passthrough: true } : {}),
+  rendered:
+    "`ssl_reject_handshake` for its hosts: nginx passes TLS through by its stream module, on a port that no HTTPS of other hosts can have",
+  nginx: () => ({ location: [] }),
+});
