@@ -12,7 +12,8 @@ import {
   data,
   frame,
   headers,
-  type RawHttp2,
+  postFields,
+  RawHttp2,
   rstStream,
   settings,
   uint32,
@@ -102,12 +103,25 @@ describe("connections to HTTP/2 upstreams", () => {
     assert.equal(answer[":status"], 200);
   });
 
+  it("end a request without a message with empty DATA, as gRPC servers wait for", async () => {
+    await upstreamThat((connection) => {
+      void connection.wait(frameType.headers, 1).then(() => connection.send(headers(1, ok)));
+      void connection.wait(frameType.data, 3).then(() => connection.send(headers(3, ok)));
+    });
+    assert.equal(await status(get), 200);
+    // The head and the end come in one piece, on a connection that is there.
+    const raw = await RawHttp2.open(plane.plane.ports.https);
+    raw.send(headers(1, postFields, false), data(1, ""));
+    assert.equal((await raw.answer(1)).status, 200);
+    raw.close();
+  });
+
   it("take no more of a client's body than can wait for a slow upstream", async () => {
     await upstreamThat(() => {});
     const stream = ask(client(), "POST");
     stream.write(Buffer.alloc(4_000_000, "x"));
     // What was taken is what the client could not send again: the window of its connection.
-    const taken = (): number => 1_048_576 - (stream.session?.state.remoteWindowSize ?? 0);
+    const taken = (): number => 1_048_576 - (stream.session?.state.remoteWindowSize ?? 1_048_576);
     const most = await standstill(taken);
     assert.ok(most >= 65_535 && most <= 4 * 65_536, `${most} bytes were taken for an upstream that reads none`);
   });

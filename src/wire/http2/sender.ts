@@ -35,10 +35,18 @@ export class Sender {
   #blocked = false;
   /** Streams with something to send and a window of their own, in the order of their turns. */
   readonly #ready: Stream[] = [];
+  readonly #server: boolean;
   readonly #earned: () => void;
 
   /** `begun`: something waits to be written; `earned`: a frame of DATA went out that was not cut short by a small window. */
-  constructor(pool: BlockPool, encoder: FieldEncoder, begun: () => void, earned: () => void) {
+  constructor(
+    pool: BlockPool,
+    encoder: FieldEncoder,
+    role: "server" | "client",
+    begun: () => void,
+    earned: () => void,
+  ) {
+    this.#server = role === "server";
     this.output = new Output(pool, begun);
     this.encoder = encoder;
     this.#earned = earned;
@@ -46,7 +54,8 @@ export class Sender {
 
   head(stream: Stream, block: Buffer, ended: boolean): void {
     stream.frameAt = this.output.head(block, stream.id, ended, frameAtMost);
-    stream.frameEpoch = this.output.epoch;
+    // gRPC wants a request to end with DATA, be it empty; its servers wait for that.
+    if (this.#server) stream.frameEpoch = this.output.epoch;
     if (ended) stream.sentEnd();
   }
 

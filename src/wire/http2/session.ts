@@ -67,6 +67,7 @@ export class Session {
     this.sender = new Sender(
       pool,
       codec.encoder,
+      options.role,
       () => owner.sendSoon(),
       () => this.#idle.earn(2),
     );
