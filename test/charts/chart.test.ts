@@ -105,6 +105,43 @@ describeWith("the chart", ["helm"], () => {
     });
   }
 
+  it("opens a port of Service and Pods for each TCP and UDP service, down to the lowest that needs leave", async () => {
+    const values = {
+      tcp: { "5432": "shop/db:5432", "9000": "shop/queue:amqp::PROXY" },
+      udp: { "53": "kube-system/kube-dns:53" },
+      controller: { service: { nodePorts: { tcp: { "5432": 30_432 } } }, hostPort: { enabled: true } },
+    };
+    const objects = await render(values);
+    const data = (name: string) =>
+      objects.find(({ kind, metadata }) => kind === "ConfigMap" && metadata.name === name)?.data;
+    assert.deepEqual([data("sluice-tcp"), data("sluice-udp")], [values.tcp, values.udp]);
+    const service = objects.find(({ kind, metadata }) => kind === "Service" && metadata.name === "sluice-controller");
+    assert.ok(service !== undefined, "there is no Service");
+    const { ports } = service.spec as { ports: readonly { name: string }[] };
+    assert.deepEqual(
+      ports.filter(({ name }) => !name.startsWith("http")),
+      [
+        { name: "5432-tcp", port: 5432, targetPort: "5432-tcp", protocol: "TCP", nodePort: 30_432 },
+        { name: "9000-tcp", port: 9000, targetPort: "9000-tcp", protocol: "TCP" },
+        { name: "53-udp", port: 53, targetPort: "53-udp", protocol: "UDP" },
+      ],
+    );
+    const pod = (controllerOf(objects).spec as { template: { spec: Record<string, unknown> } }).template.spec;
+    const [container] = pod.containers as readonly { ports: readonly { name: string }[]; args: readonly string[] }[];
+    assert.deepEqual(
+      container?.ports.filter(({ name }) => /-(tcp|udp)$/.test(name)),
+      [
+        { name: "5432-tcp", containerPort: 5432, protocol: "TCP", hostPort: 5432 },
+        { name: "9000-tcp", containerPort: 9000, protocol: "TCP", hostPort: 9000 },
+        { name: "53-udp", containerPort: 53, protocol: "UDP", hostPort: 53 },
+      ],
+    );
+    assert.ok(container?.args.includes("--tcp-services-configmap=ingress/sluice-tcp"));
+    assert.ok(container?.args.includes("--udp-services-configmap=ingress/sluice-udp"));
+    const { sysctls } = pod.securityContext as { sysctls: unknown };
+    assert.deepEqual(sysctls, [{ name: "net.ipv4.ip_unprivileged_port_start", value: "53" }]);
+  });
+
   it("lets an action of the user's take the place of the sleep", async () => {
     const preStop = { httpGet: { path: "/", port: 1 } };
     const [container] = podOf(controllerOf(await render({ controller: { lifecycle: { preStop } } }))).containers;

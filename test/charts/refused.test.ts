@@ -143,6 +143,22 @@ describeWith("the chart's refusal", ["helm"], () => {
       "controller.extraArgs.configmap: other objects of the chart depend on it; set controller.config",
     ],
     [
+      { controller: { extraArgs: { "tcp-services-configmap": "ingress/mine" } } },
+      "controller.extraArgs.tcp-services-configmap: other objects of the chart depend on it; set tcp",
+    ],
+    [
+      { tcp: { "443": "shop/db:5432" } },
+      "tcp.443: the port is that of controller.service.ports.https; choose another one for one of the two",
+    ],
+    [
+      { tcp: { "10254": "shop/db:5432" } },
+      "tcp.10254: the port is that of controller.metrics.port; choose another one for one of the two",
+    ],
+    [
+      { udp: { "53": "kube-system/kube-dns:53" }, controller: { hostNetwork: true } },
+      "controller.hostNetwork: the container may not listen below 1024 on its node, as port 53 of tcp or udp would; choose a port above, or leave it out",
+    ],
+    [
       { controller: { terminationGracePeriodSeconds: 15 } },
       "controller.terminationGracePeriodSeconds: 15 is over before the Pod is told to stop; write at least 20, better 50",
     ],

@@ -74,6 +74,14 @@ describeWith("the chart's rights", ["helm"], () => {
     ]);
   });
 
+  it("are for the ConfigMaps of TCP and UDP services, too, where there are such", async () => {
+    const own = granted(await render({ tcp: { "5432": "shop/db:5432" }, udp: { "53": "kube-system/dns:53" } }));
+    assert.deepEqual(
+      own.filter((line) => / configmaps\./.test(line)),
+      ["list", "watch"].map((verb) => `ingress: ${verb} configmaps. sluice-controller,sluice-tcp,sluice-udp`),
+    );
+  });
+
   it("are Roles alone where namespaces are named, the same in each", async () => {
     const scope = { enabled: true, namespaces: ["shop", "blog"] };
     const objects = await render({ controller: { scope } });

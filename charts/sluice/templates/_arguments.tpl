@@ -73,6 +73,12 @@
 {{- with include "sluice.publishService" . -}}
 {{- $_ := set $flags "publish-service" . -}}
 {{- end -}}
+{{- range $protocol := list "tcp" "udp" -}}
+{{- if get $.Values $protocol -}}
+{{- $name := include "sluice.streamConfigMap" (dict "context" $ "protocol" $protocol) -}}
+{{- $_ := set $flags (printf "%s-services-configmap" $protocol) (printf "%s/%s" (include "sluice.namespace" $) $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if $controller.watchIngressWithoutClass -}}
 {{- $_ := set $flags "watch-ingress-without-class" "true" -}}
 {{- end -}}

@@ -66,6 +66,17 @@
 controller.containerPort.{{ $name }}: the container may not listen below 1024; leave it out, for clients see controller.service.ports.{{ $name }} (or controller.hostPort.ports.{{ $name }})
 {{- end -}}
 {{- end -}}
+{{- range $port, $target := .Values.tcp -}}
+{{- $text := include "sluice.text" $port -}}
+{{- range $own, $value := dict "controller.containerPort.http" $controller.containerPort.http "controller.containerPort.https" $controller.containerPort.https "controller.metrics.port" $controller.metrics.port "controller.service.ports.http" $controller.service.ports.http "controller.service.ports.https" $controller.service.ports.https -}}
+{{- if eq (int $text) (int $value) }}
+tcp.{{ $text }}: the port is that of {{ $own }}; choose another one for one of the two
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (include "sluice.lowStreamPort" .) $controller.hostNetwork }}
+controller.hostNetwork: the container may not listen below 1024 on its node, as port {{ include "sluice.lowStreamPort" . }} of tcp or udp would; choose a port above, or leave it out
+{{- end -}}
 {{- if and $controller.hostNetwork $controller.hostPort.enabled }}
 controller.hostPort.enabled: with controller.hostNetwork the ports of the container are those of the node; keep one of the two
 {{- end -}}
@@ -87,6 +98,8 @@ controller.metrics.serviceMonitor.enabled: it finds Pods by the Service; set con
   "configmap" "controller.config"
   "election-id" "controller.electionID"
   "http-port" "controller.containerPort.http"
+  "tcp-services-configmap" "tcp"
+  "udp-services-configmap" "udp"
   "https-port" "controller.containerPort.https"
   "watch-namespace" "controller.scope"
   "watch-namespace-selector" "controller.scope.namespaceSelector"

@@ -99,6 +99,14 @@ ports:
   - name: {{ $controller.metrics.portName }}
     containerPort: {{ int $controller.metrics.port }}
     protocol: TCP
+  {{- range $stream := include "sluice.streams" . | fromJsonArray }}
+  - name: {{ $stream.name }}
+    containerPort: {{ int $stream.port }}
+    protocol: {{ upper $stream.protocol }}
+    {{- if $hostPorts.enabled }}
+    hostPort: {{ int $stream.port }}
+    {{- end }}
+  {{- end }}
 {{- with $controller.startupProbe }}
 startupProbe:
   {{- include "sluice.probe" (dict "probe" . "port" $controller.metrics.portName) | nindent 2 }}
@@ -130,6 +138,11 @@ volumeMounts:
 {{- define "sluice.podSecurityContext" -}}
 {{- $context := deepCopy (default dict .Values.controller.podSecurityContext) -}}
 {{- $sysctls := list -}}
+{{- $low := include "sluice.lowStreamPort" . -}}
+{{- $unprivileged := "net.ipv4.ip_unprivileged_port_start" -}}
+{{- if and $low (not (hasKey .Values.controller.sysctls $unprivileged)) -}}
+{{- $sysctls = append $sysctls (dict "name" $unprivileged "value" $low) -}}
+{{- end -}}
 {{- range $name, $value := .Values.controller.sysctls -}}
 {{- $sysctls = append $sysctls (dict "name" $name "value" (include "sluice.text" $value)) -}}
 {{- end -}}

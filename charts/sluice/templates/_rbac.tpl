@@ -39,7 +39,11 @@
 {{- define "sluice.ownRules" -}}
 - apiGroups: [""]
   resources: [configmaps]
-  resourceNames: [{{ include "sluice.controller" . }}]
+  {{- $names := list (include "sluice.controller" .) -}}
+  {{- range $protocol := list "tcp" "udp" -}}
+  {{- if get $.Values $protocol -}}{{- $names = append $names (include "sluice.streamConfigMap" (dict "context" $ "protocol" $protocol)) -}}{{- end -}}
+  {{- end }}
+  resourceNames: [{{ join ", " $names }}]
   verbs: [list, watch]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

@@ -50,4 +50,15 @@ spec:
       {{- end }}
       {{- end }}
     {{- end }}
+    {{- range $stream := include "sluice.streams" $context | fromJsonArray }}
+    - name: {{ $stream.name }}
+      port: {{ int $stream.port }}
+      targetPort: {{ $stream.name }}
+      protocol: {{ upper $stream.protocol }}
+      {{- if ne $service.type "ClusterIP" }}
+      {{- with get (get $service.nodePorts $stream.protocol) (toString (int $stream.port)) }}
+      nodePort: {{ int . }}
+      {{- end }}
+      {{- end }}
+    {{- end }}
 {{- end -}}
