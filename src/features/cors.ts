@@ -186,9 +186,9 @@ function shortName(header: string): string {
     .replaceAll("-", "_");
 }
 
-/** Escaped by us out of the few characters that an origin may hold. */
+/** An origin that was read holds few of these; a Snapshot may come from elsewhere. */
 function originRegex(origin: string): string {
-  return origin.replace(/[.+[\]]/g, "\\$&").replace("*", "[a-z0-9-]+");
+  return origin.replace(/[\\^$.+?()[\]{}|]/g, "\\$&").replaceAll("*", "[a-z0-9-]+");
 }
 
 function answerPreflight(condition: readonly NginxArg[]): Directive {

@@ -13,6 +13,7 @@ import { templates } from "../support/templates.ts";
 import { translateSettings } from "../support/translation.ts";
 import { checkedSnapshot, hostileManifests, hostileSnapshot } from "./arbitrary.ts";
 import { intendedBlocks, intendedStreams } from "./intended.ts";
+import { host, route, snapshot } from "./snapshots.ts";
 
 const settings: RenderSettings = {
   ...parseCommandLine("render", [], {}).settings,
@@ -151,5 +152,14 @@ describe("rendering hostile text", () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it("takes an origin for its characters, whatever they would mean in a regular expression", async () => {
+    const cors = { methods: "GET", headers: "X-A", exposeHeaders: null, credentials: false, maxAge: 1 };
+    for (const origin of ["/\\unix:", "a\\", "(", "[", "a{2,1}", "**", "a?+", "^$|x", "$request_uri"]) {
+      const policy = { ...route("/", "web").policy, cors: { ...cors, origins: [origin, "https://a.example"] } };
+      const hosts = [host("a.example", route("/", "web", { policy }))];
+      assert.equal(await testNginx(nginx, render(snapshot({ hosts }))), null, origin);
+    }
   });
 });
