@@ -75,7 +75,7 @@ export function judgeResponse(
   const fitting = offers.filter((each) => fits(each, type, length));
   if (fitting.length === 0 || asItIs.test(lines)) return null;
   const plain = withVary(lines);
-  const wanted = noTransform.test(lines) ? null : wantedCoding(head, fitting);
+  const wanted = mustNotChange(head, lines) ? null : wantedCoding(head, fitting);
   const chosen = fitting.find(({ kind }) => kind.coding === wanted) ?? null;
   return {
     offer: chosen,
@@ -97,6 +97,11 @@ function fits({ minLength, types }: OfferedCoding, type: string, length: number)
   if (types !== null) return types.has(type);
   // Its messages are compressed one by one, by those who speak it.
   return !type.startsWith("application/grpc");
+}
+
+/** Whoever asks or answers may say so (RFC 9111, 5.2.1.6 and 5.2.2.6). */
+function mustNotChange(head: RequestHead, lines: string): boolean {
+  return noTransform.test(lines) || /\bno-transform\b/i.test(head.value("cache-control") ?? "");
 }
 
 function wantedCoding(head: RequestHead, fitting: readonly OfferedCoding[]): ContentCoding | null {

@@ -74,7 +74,6 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     tls: tlsDirectives(settings).map((directive) => viewDirective(directive, 1)),
     http2: settings.useHttp2,
     gzip: settings.useGzip ? viewGzip(settings) : null,
-    brotli: settings.enableBrotli,
     hashSize: plain(String(hashSize(servers.length))),
     speaksGrpc,
     maps: maps.map(viewMap),

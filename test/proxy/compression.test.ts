@@ -15,16 +15,18 @@ const settings: CompressionSettings = {
   brotliTypes: ["text/plain", "text/css"],
 };
 
-function request(acceptEncoding: string | null, minor: 0 | 1 = 1): RequestHead {
+function request(acceptEncoding: string | null, minor: 0 | 1, lines: string): RequestHead {
   const head = new RequestHead();
   const field = acceptEncoding === null ? "" : `Accept-Encoding: ${acceptEncoding}\r\n`;
-  assert.equal(parseRequestHead(`GET / HTTP/1.${minor}\r\nHost: a.example\r\n${field}\r\n`, head), null);
+  assert.equal(parseRequestHead(`GET / HTTP/1.${minor}\r\nHost: a.example\r\n${field}${lines}\r\n`, head), null);
   return head;
 }
 
 interface Response {
   readonly accept?: string | null;
   readonly minor?: 0 | 1;
+  /** More lines of the request. */
+  readonly request?: string;
   readonly status?: number;
   readonly lines?: string;
   readonly length?: number;
@@ -35,7 +37,7 @@ function judge({ accept = "gzip, br", minor = 1, status = 200, lines = "", lengt
   const compression = compileCompression({ ...settings, ...rest.settings }, new EncoderMemory());
   assert.ok(compression !== null);
   const typed = /^content-type/im.test(lines) ? lines : `Content-Type: text/plain\r\n${lines}`;
-  return judgeResponse(compression, request(accept, minor), status, typed, length);
+  return judgeResponse(compression, request(accept, minor, rest.request ?? ""), status, typed, length);
 }
 
 /** The coding that a response gets: "plain" for one that is only told to vary, "untouched" for one that is not concerned. */
@@ -95,6 +97,7 @@ const outcomes: readonly (readonly [about: string, response: Response, outcome: 
   ["it has a sum over its representation", { lines: "Repr-Digest: sha-256=:abc=:\r\n" }, "untouched"],
   ["it must not be transformed", { lines: "Cache-Control: public, no-transform\r\n" }, "plain"],
   ["it must not be transformed, in capitals", { lines: "CACHE-CONTROL: NO-TRANSFORM\r\n" }, "plain"],
+  ["the client wants it as it is", { request: "Cache-Control: max-age=0, no-transform\r\n" }, "plain"],
   ["another field speaks of no-transform", { lines: "X-About: no-transform\r\n" }, "br"],
   ["gzip is off", { accept: "gzip", settings: { useGzip: false } }, "plain"],
   ["brotli is off", { settings: { enableBrotli: false } }, "gzip"],

@@ -356,7 +356,10 @@ describe("what all servers share", () => {
     ]);
     assert.deepEqual(argsOf(render(snapshot({}), { settings: { ...on, gzipTypes: ["text/html"] } }), "gzip_types"), []);
     const withBrotli = { ...renderSettings, enableBrotli: true };
-    assert.match(render(snapshot({}), { settings: withBrotli }).text, /# Left out: brotli/);
+    const { text, notes } = render(snapshot({}), { settings: withBrotli });
+    const reason = "nothing is compressed with brotli: stock nginx has no module for it";
+    assert.ok(text.includes(`# ${reason}`));
+    assert.deepEqual(notes, [{ ingress: "", place: "all servers", reason }]);
     assert.doesNotMatch(render(snapshot({})).text, /brotli/);
   });
 });
