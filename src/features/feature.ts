@@ -5,7 +5,8 @@
 import type { CanaryRule } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { ProblemCode } from "../model/problem.ts";
-import type { UpstreamOptions, UpstreamProtocol } from "../model/snapshot.ts";
+import type { Handshake, UpstreamOptions, UpstreamProtocol } from "../model/snapshot.ts";
+import type { ClientAuthWish } from "./client-certificate.ts";
 import type { RequestHook, ResponseHook } from "./exchange.ts";
 
 /**
@@ -83,6 +84,8 @@ interface Traits {
   /** This feature's fields alone; those of all features are taken together. */
   readonly upstreamOptions: UpstreamOptions;
   readonly canary: CanaryRule;
+  readonly clientAuth: ClientAuthWish;
+  readonly handshake: Omit<Handshake, "demand">;
 }
 
 interface PolicyContext<V> {

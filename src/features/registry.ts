@@ -5,10 +5,11 @@
 import type { CanaryRule } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { ObjectRef, Origin, Problem, ProblemCode } from "../model/problem.ts";
-import { noOptions, type UpstreamOptions, type UpstreamProtocol } from "../model/snapshot.ts";
+import { type Handshake, noOptions, type UpstreamOptions, type UpstreamProtocol } from "../model/snapshot.ts";
 import { backendProtocol } from "./backend-protocol.ts";
 import { bodySize } from "./body-size.ts";
 import { canary, ofMainIngress, withoutCanary } from "./canary.ts";
+import { type ClientAuthWish, clientCertificate } from "./client-certificate.ts";
 import { cors } from "./cors.ts";
 import type { RequestHook, ResponseHook, RouteHooks } from "./exchange.ts";
 import type {
@@ -21,6 +22,7 @@ import type {
   RouteContext,
   Row,
 } from "./feature.ts";
+import { handshake as handshakeFeature } from "./handshake.ts";
 import { loadBalance } from "./load-balance.ts";
 import { type Found, findAnnotations, keysOf } from "./lookup.ts";
 import { permanentRedirect } from "./permanent-redirect.ts";
@@ -42,11 +44,13 @@ import { secretName } from "./values.ts";
 export const features: readonly Feature[] = [
   sslPassthrough,
   bodySize,
+  handshakeFeature,
   cors,
   permanentRedirect,
   sslRedirect,
   useRegex,
   rewrite,
+  clientCertificate,
   sourceRange,
   backendProtocol,
   serviceUpstream,
@@ -71,6 +75,9 @@ export interface IngressPolicy {
   readonly upstreamOptions: UpstreamOptions;
   /** Those of them that a canary says for itself. */
   readonly balanceOptions: UpstreamOptions;
+  /** What it asks of the handshakes with clients of its hosts; absent: nothing. */
+  readonly clientAuth?: ClientAuthWish;
+  readonly handshake?: Handshake;
   readonly problems: readonly Problem[];
 }
 
@@ -182,7 +189,7 @@ function combine(meanings: readonly Meaning[]): Combined {
     ...rest
   } = all;
   if (timeouts === undefined) throw new Error("no feature supplies the timeouts of a policy");
-  const { upstreamOptions: _last, ...policy } = rest;
+  const { upstreamOptions: _last, clientAuth, handshake, ...policy } = rest;
   const options = (ofCanary: boolean): UpstreamOptions => {
     const own = meanings.filter((_, index) => features[index]?.ofCanary === ofCanary);
     return joinOptions(...own.map(({ upstreamOptions = noOptions }) => upstreamOptions));
@@ -197,6 +204,8 @@ function combine(meanings: readonly Meaning[]): Combined {
     canary: rule,
     upstreamOptions,
     balanceOptions,
+    ...(clientAuth === undefined ? {} : { clientAuth }),
+    ...(handshake === undefined ? {} : { handshake }),
   };
 }
 

@@ -7,6 +7,8 @@ export interface Policy {
   readonly redirect?: Redirect;
   readonly rewrite?: Rewrite;
   readonly bodySize?: BodySize;
+  /** Requests without TLS are refused, for they come without a certificate. */
+  readonly clientCertificate?: { readonly errorPage: string | null };
   readonly sourceRange?: SourceRange;
   readonly cors?: Cors;
   /** Always present: the defaults come from the settings. */

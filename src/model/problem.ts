@@ -62,6 +62,8 @@ export const problemCodes = {
   CertificateExpired:
     "The certificate of a TLS Secret is expired or not yet valid; its hosts are served with the default certificate.",
   DuplicateTlsHost: "Two Ingresses name different Secrets for one host; the older one decides.",
+  DuplicateHostTls:
+    "Two Ingresses ask for different handshakes of one host by annotations (client certificates, ciphers); the older one decides.",
   CanaryWithoutMain:
     "A path of a canary has no other Ingress of its namespace with the same host and path; it does nothing.",
   CanaryAnnotation:

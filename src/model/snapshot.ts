@@ -5,6 +5,7 @@
  */
 import type { BalanceOptions } from "./balance.ts";
 import type { Canary } from "./canary.ts";
+import type { ClientAuth, Demand } from "./client-auth.ts";
 import type { Policy, SourceRange } from "./policy.ts";
 import type { UpstreamTls } from "./upstream-tls.ts";
 
@@ -38,6 +39,8 @@ export interface Host {
   readonly routes: readonly Route[];
   /** What a path that no route matches gets; null means the Snapshot's default backend. */
   readonly defaultRoute: Route | null;
+  /** Whose certificates its clients need; absent: they need none. */
+  readonly clientAuth?: ClientAuth;
   /** Where TLS connections to this host go as they are; absent: TLS is ended here. */
   readonly passthrough?: Passthrough;
 }
@@ -178,6 +181,8 @@ export interface Handshake {
   readonly ciphers?: string;
   /** Whose order of ciphers counts. */
   readonly preferServerCiphers?: boolean;
+  /** What is asked of clients; absent: nothing. */
+  readonly demand?: Demand;
 }
 
 export interface Certificate {
@@ -199,6 +204,8 @@ export interface Authority {
   readonly fingerprint: string;
   /** One PEM block after the other, in the Secret's order. */
   readonly chain: string;
+  /** Their revocation lists as PEM, one block after the other; absent: nothing is looked up. */
+  readonly revoked?: string;
   /** The Secrets that hold them, as namespace/name, ascending. */
   readonly secrets: readonly string[];
 }

@@ -2,19 +2,18 @@
  * TLS to upstreams as connections need it: the certificates to show, the authorities to believe, and one SecureContext for
  * each set of options, for it costs milliseconds and memory to make.
  */
-import { constants, X509Certificate } from "node:crypto";
+import { constants, type X509Certificate } from "node:crypto";
 import {
   type ConnectionOptions,
   checkServerIdentity,
   createSecureContext,
-  type DetailedPeerCertificate,
-  type PeerCertificate,
   type SecureContext,
   type SecureVersion,
 } from "node:tls";
 import type { SnapshotPatch } from "../model/patch.ts";
 import type { PrivateKeys, Upstream } from "../model/snapshot.ts";
 import { isOverTls, sentName, tlsName, tlsVersions, type UpstreamTls } from "../model/upstream-tls.ts";
+import { intermediates, splitChain } from "./chain.ts";
 
 /** What each connection of a pool is opened with. */
 export type TlsOptions = Pick<
@@ -106,48 +105,10 @@ export class ClientTls {
     return (_host, certificate) => {
       const refused = checkServerIdentity(name, certificate);
       if (refused !== undefined) return refused;
-      trusted ??= typeof chain === "string" ? split(chain) : [];
+      trusted ??= typeof chain === "string" ? splitChain(chain) : [];
       return intermediates(certificate, trusted) <= verifyDepth ? undefined : tooLong();
     };
   }
-}
-
-/**
- * Certificates between the leaf and the root, as OpenSSL finds and counts them: the issuer is looked for among the trusted
- * ones first, and neither the leaf nor the root is counted. That a path to a trusted root exists has been verified before.
- */
-function intermediates(leaf: PeerCertificate, trusted: readonly X509Certificate[]): number {
-  const sent = sentWith(leaf);
-  let certificate = new X509Certificate(leaf.raw);
-  let length = 1;
-  while (!certificate.checkIssued(certificate) && length <= longestChain) {
-    const isIssuer = (other: X509Certificate): boolean =>
-      certificate.checkIssued(other) && certificate.verify(other.publicKey);
-    const issuer = trusted.find(isIssuer) ?? sent.find(isIssuer);
-    if (issuer === undefined) break;
-    certificate = issuer;
-    length++;
-  }
-  return Math.max(0, length - 2);
-}
-
-/** More than any chain that the library verifies. */
-const longestChain = 110;
-
-function sentWith(leaf: PeerCertificate): readonly X509Certificate[] {
-  const sent: X509Certificate[] = [];
-  let last = leaf as Partial<DetailedPeerCertificate>;
-  for (let next = last.issuerCertificate; next !== undefined && next !== last; next = last.issuerCertificate) {
-    sent.push(new X509Certificate(next.raw));
-    if (sent.length > longestChain) break;
-    last = next;
-  }
-  return sent;
-}
-
-function split(chain: string): readonly X509Certificate[] {
-  const blocks = chain.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
 }
 
 /** With the code that OpenSSL has for it. */

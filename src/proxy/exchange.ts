@@ -7,6 +7,7 @@ import type { Target } from "../router/target.ts";
 import { clientHeaders, type Client as ForwardedClient } from "../wire/forwarded.ts";
 import type { RequestHead } from "../wire/request-head.ts";
 import type { WatchedTry } from "./balance/watch.ts";
+import type { PeerTls } from "./client-auth.ts";
 import type { LiveRoute } from "./plane.ts";
 
 /** What is known of a client's connection, the same for all its requests unless settings change. */
@@ -26,6 +27,8 @@ export interface Peer {
   readonly told: string;
   /** The client speaks HTTP/2. */
   readonly http2: boolean;
+  /** null: the connection is plain. */
+  readonly tls: PeerTls | null;
 }
 
 export class RequestExchange implements Exchange {
@@ -45,6 +48,8 @@ export class RequestExchange implements Exchange {
   /** clientHeaders of the client that counts. */
   told: string;
   requestId = "";
+  /** Header lines for the upstream that tell who the client is by its certificate; null: the host asks for none. */
+  identity: string | null = null;
   route: LiveRoute | null = null;
   /** The present try, where its upstream wants it observed. */
   watched: WatchedTry | null = null;

@@ -6,12 +6,13 @@ import { normaliseHost } from "../router/hosts.ts";
 import { normaliseTarget } from "../router/target.ts";
 import { clientBehindProxy, isRequestId } from "../wire/forwarded.ts";
 import type { Client } from "./client.ts";
+import { admitClient } from "./client-auth.ts";
 import { mayHaveEncodedAnswer } from "./compression.ts";
 import { Compressor } from "./compressor.ts";
 import type { RequestExchange } from "./exchange.ts";
 import { Forward } from "./forward.ts";
 import { Http2Forward } from "./http2-forward.ts";
-import type { LiveRoute, Plane } from "./plane.ts";
+import type { Plane } from "./plane.ts";
 import { reply, replyStatus } from "./reply.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
 
@@ -27,8 +28,18 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
   exchange.aim(host, target);
   identifyClient(plane, exchange);
 
-  let route = match(plane, host, target.path);
+  const { table, unmatched } = plane.routes;
+  const found = table.host(host);
+  let route = found?.lookup(target.path) ?? unmatched;
   exchange.route = route;
+  const clientAuth = found?.source.clientAuth;
+  if (clientAuth !== undefined) {
+    const answer = admitClient(clientAuth, exchange);
+    if (answer !== null) {
+      reply(plane, client, exchange, answer);
+      return null;
+    }
+  }
   if (route.route.closed !== null) {
     replyStatus(plane, client, exchange, 503);
     return null;
@@ -73,9 +84,4 @@ function identifyClient(plane: Plane, exchange: RequestExchange): void {
   exchange.requestId = isRequestId(sent) ? sent : plane.newRequestId();
   const connection = { address: peer.address, proto: peer.proto, port: peer.localPort, host: head.authority };
   exchange.tellClient(clientBehindProxy(head, connection, plane.trusts));
-}
-
-function match(plane: Plane, host: string, path: string): LiveRoute {
-  const { table, unmatched } = plane.routes;
-  return table.host(host)?.lookup(path) ?? unmatched;
 }

@@ -8,6 +8,8 @@ import type { StreamService } from "../model/snapshot.ts";
 export interface Configuration {
   /** An upstream is reached through nginx's module for gRPC. */
   readonly speaksGrpc: boolean;
+  /** A host asks clients for certificates, or tells upstreams that it does not. */
+  readonly asksClients: boolean;
   readonly maps: readonly (NginxMap | NginxSplit)[];
   readonly upstreams: readonly UpstreamBlock[];
   readonly servers: readonly ServerBlock[];

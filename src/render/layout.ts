@@ -51,7 +51,7 @@ function templateText(templates: Templates, name: string): string {
 }
 
 function view(configuration: Configuration, settings: RenderSettings, certificate: string | null) {
-  const { maps, upstreams, servers, speaksGrpc } = configuration;
+  const { maps, upstreams, servers, speaksGrpc, asksClients } = configuration;
   return {
     settings: {
       clientHeaderTimeout: milliseconds(settings.clientHeaderTimeout),
@@ -76,6 +76,7 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     gzip: settings.useGzip ? viewGzip(settings) : null,
     hashSize: plain(String(hashSize(servers.length))),
     speaksGrpc,
+    asksClients,
     maps: maps.map(viewMap),
     upstreams: upstreams.map(viewUpstream),
     servers: servers.map(viewServer),

@@ -5,7 +5,7 @@
  */
 import type { CompressionSettings } from "../model/compression.ts";
 import { compareText } from "../model/problem.ts";
-import type { PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
+import type { Authority, PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
 import { balanceDifferences, writeBalance } from "./balance.ts";
 import type { Configuration, Note, UpstreamBlock } from "./configuration.ts";
 import { layOut, type Templates } from "./layout.ts";
@@ -76,7 +76,10 @@ export function renderNginx(input: RenderInput): Rendering {
   for (const { path, chain, key } of pairs.values()) {
     files.push(file(`${path}.crt`, chain), file(`${path}.key`, key));
   }
-  for (const { path, chain } of authorityFiles(snapshot).values()) files.push(file(path, chain));
+  for (const { path, chain, revoked } of authorityFiles(snapshot).values()) {
+    files.push(file(path, chain));
+    if (revoked !== undefined) files.push(file(revokedFile(path), revoked));
+  }
   if (fallback === null && selfSigned !== null) {
     files.push(file(`${selfSignedFile}.crt`, selfSigned.chain), file(`${selfSignedFile}.key`, selfSigned.key));
   }
@@ -105,11 +108,20 @@ export function configure(
       },
     },
     (fingerprint) => pairs.get(fingerprint)?.path ?? null,
+    (fingerprint) => {
+      const found = authorities.get(fingerprint);
+      if (found === undefined) return null;
+      return { chain: found.path, revoked: found.revoked === undefined ? null : revokedFile(found.path) };
+    },
   );
+  const asksClients = snapshot.hosts.some(({ clientAuth }) => clientAuth !== undefined);
   const speaksGrpc = snapshot.upstreams.some(({ protocol }) => protocol === "grpc" || protocol === "grpcs");
   const blocks = writeUpstreams([...upstreams.values()]);
   const told = [...notes, ...upstreamNotes([...upstreams.values()])];
-  return { configuration: { speaksGrpc, maps, upstreams: blocks, servers, streams: snapshot.streams }, notes: told };
+  return {
+    configuration: { speaksGrpc, asksClients, maps, upstreams: blocks, servers, streams: snapshot.streams },
+    notes: told,
+  };
 }
 
 interface KeyPair {
@@ -132,13 +144,22 @@ function keyPairs(snapshot: Snapshot, keys: PrivateKeys): ReadonlyMap<string, Ke
   return pairs;
 }
 
-function authorityFiles({ authorities }: Snapshot): ReadonlyMap<string, Omit<KeyPair, "key">> {
-  const files = new Map<string, Omit<KeyPair, "key">>();
-  for (const { fingerprint, chain } of authorities) {
-    const path = authorityFile(fingerprint);
-    if (path !== null) files.set(fingerprint, { path, chain });
+interface AuthorityFile extends Pick<Authority, "chain" | "revoked"> {
+  readonly path: string;
+}
+
+function authorityFiles({ authorities }: Snapshot): ReadonlyMap<string, AuthorityFile> {
+  const files = new Map<string, AuthorityFile>();
+  for (const authority of authorities) {
+    const path = authorityFile(authority.fingerprint);
+    if (path !== null) files.set(authority.fingerprint, { ...authority, path });
   }
   return files;
+}
+
+/** Beside the certificates of the authorities. */
+function revokedFile(path: string): string {
+  return path.replace(/\.ca\.crt$/, ".crl");
 }
 
 const selfSignedFile = "certs/self-signed";

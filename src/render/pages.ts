@@ -9,7 +9,7 @@ import { ours } from "./names.ts";
 
 /** Every status that nginx answers by itself with the configuration that we write. */
 export const pageStatuses: readonly number[] = [
-  301, 302, 303, 307, 308, 400, 403, 404, 405, 408, 411, 413, 414, 416, 431, 500, 501, 502, 503, 504, 505,
+  301, 302, 303, 307, 308, 400, 403, 404, 405, 408, 411, 413, 414, 416, 421, 431, 500, 501, 502, 503, 504, 505,
 ];
 
 /** The path of the page that all locations without headers of their own share. */

@@ -18,7 +18,10 @@ export function selectPart(snapshot: Snapshot, only: Only): Snapshot {
   const keys = new Set([...backends, snapshot.defaultBackend].flatMap(upstreamOf));
   const upstreams = snapshot.upstreams.filter(({ key }) => keys.has(key));
   const shown = new Set(upstreams.map(({ options }) => options.tls?.certificate));
-  const trusted = new Set(upstreams.map(({ options }) => options.tls?.authority));
+  const trusted = new Set([
+    ...upstreams.map(({ options }) => options.tls?.authority),
+    ...hosts.map(({ clientAuth }) => clientAuth?.authority),
+  ]);
 
   const names = new HostMap<Host>();
   for (const host of hosts) {

@@ -6,6 +6,7 @@ import type { Directive, NginxMap, NginxSplit } from "../features/feature.ts";
 import { compareText } from "../model/problem.ts";
 import type { Host, Snapshot, TlsHost } from "../model/snapshot.ts";
 import { HostMap } from "../router/hosts.ts";
+import { type AuthorityPaths, clientAuthDirectives, withClientAuth } from "./client-auth.ts";
 import type { Note, ServerBlock } from "./configuration.ts";
 import { writeLocations } from "./locations.ts";
 import { serverName } from "./names.ts";
@@ -23,7 +24,9 @@ export function writeServers(
   snapshot: Snapshot,
   context: RouteContext,
   fileOf: (fingerprint: string) => string | null,
+  authorityOf: (fingerprint: string) => AuthorityPaths | null,
 ): Servers {
+  const asksClients = snapshot.hosts.some(({ clientAuth }) => clientAuth !== undefined);
   const hosts = new HostMap<Host>();
   for (const host of snapshot.hosts) {
     hosts.add(host.name, host);
@@ -45,6 +48,7 @@ export function writeServers(
     const host = hosts.find(name);
     const { locations, maps: used, missing, inexact } = writeLocations(host, snapshot.defaultBackend, context);
     const tls = certificates.find(name);
+    const clientAuth = clientAuthDirectives(host?.clientAuth, authorityOf, asksClients);
     const passed = host?.passthrough ?? null;
     if (passed !== null) notes.push({ ingress: passed.ingress, place: name, reason: notPassed });
     servers.push({
@@ -55,8 +59,11 @@ export function writeServers(
       ],
       certificates:
         passed === null ? (tls?.certificates ?? []).flatMap((fingerprint) => fileOf(fingerprint) ?? []) : [],
-      directives: passed === null ? handshakeDirectives(tls?.handshake ?? {}) : [rejectHandshake],
-      locations,
+      directives: [
+        ...(passed === null ? handshakeDirectives(tls?.handshake ?? {}) : [rejectHandshake]),
+        ...clientAuth.server,
+      ],
+      locations: withClientAuth(locations, clientAuth),
     });
     for (const map of used) {
       maps.set(map.variable, map);

@@ -2,6 +2,7 @@
 import type { Directive } from "../features/feature.ts";
 import type { Handshake } from "../model/snapshot.ts";
 import { usualCiphers } from "../model/tls.ts";
+import { refuseDirective } from "./arguments.ts";
 
 /** The settings that these depend on, by their names in Settings. */
 export interface TlsRenderSettings {
@@ -30,14 +31,15 @@ export function tlsDirectives(settings: TlsRenderSettings): readonly Directive[]
   ];
 }
 
-/** For one server. */
+/** For one server, but what it asks of clients. A list that cannot be written leaves the server with that of all. */
 export function handshakeDirectives({ ciphers, preferServerCiphers }: Handshake): readonly Directive[] {
-  return [
+  const directives = [
     ...(ciphers === undefined ? [] : cipherDirectives(ciphers)),
     ...(preferServerCiphers === undefined
       ? []
       : [directive("ssl_prefer_server_ciphers", preferServerCiphers ? "on" : "off")]),
   ];
+  return directives.filter((each) => refuseDirective(each) === null);
 }
 
 /** nginx has one directive for TLS 1.2 and another for TLS 1.3, whose suites have names of their own. */

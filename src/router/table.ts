@@ -13,6 +13,8 @@ import { type RegexRoute, RegexRoutes } from "./regex-routes.ts";
 export interface TableHost<T> {
   /** As in the Snapshot: a DNS name, `*.` and a DNS name, or "". */
   readonly name: string;
+  /** What it was compiled from. */
+  readonly source: Host;
   /** The value of the route that matches, else of the host's default route, else null. `path` is as normaliseTarget gives it. */
   lookup(path: string): T | null;
 }

@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Host } from "../model/snapshot.ts";
+import type { PeerTls } from "../proxy/client-auth.ts";
 import type { Peer } from "../proxy/exchange.ts";
 import { clientHeaders } from "../wire/forwarded.ts";
 import { bareAddress } from "./address-set.ts";
@@ -79,7 +80,7 @@ export class Listeners implements ConnectionHost {
       http1: (socket, told, early) => this.#acceptHttp1(adopt(socket, options), told, early),
       http2: (socket, told, early) => {
         socket.resume();
-        this.#accept({ socket }, false, true, told, early);
+        this.#accept({ socket }, null, true, told, early);
       },
       handshake: (socket) => this.#awaitHandshake(socket),
       headerRefused: (header) => {
@@ -98,9 +99,9 @@ export class Listeners implements ConnectionHost {
     this.tls = new TlsHosts({
       ...tls,
       listener: {
-        done: (socket) => {
+        done: (socket, tls) => {
           plane.counters.handshakeDone();
-          this.#accept({ socket }, true, socket.alpnProtocol === "h2", this.#arrivals.toldOf(socket));
+          this.#accept({ socket }, tls, socket.alpnProtocol === "h2", this.#arrivals.toldOf(socket));
         },
         failed: () => plane.counters.handshakeFailed(),
       },
@@ -183,24 +184,25 @@ export class Listeners implements ConnectionHost {
   /** In plain, paused, with what was read before. */
   #acceptHttp1(source: ClientSource, told: ToldClient | null, early: Buffer | null): void {
     if (early === null) {
-      this.#accept(source, false, false, told);
+      this.#accept(source, null, false, told);
       source.socket.resume();
       return;
     }
     const replayed = withEarly(source, early);
-    this.#accept(replayed.source, false, false, told);
+    this.#accept(replayed.source, null, false, told);
     source.socket.resume();
     replayed.begin();
   }
 
-  /** `told`: whom a load balancer says that the connection is from; null: from whom it comes. */
+  /** `told`: whom a load balancer says that the connection is from; null: from whom it comes. `tls` null: the connection is plain. */
   #accept(
     source: ClientSource,
-    secure: boolean,
+    tls: PeerTls | null,
     http2: boolean,
     told: ToldClient | null,
     early: Buffer | null = null,
   ): void {
+    const secure = tls !== null;
     const { socket } = source;
     const from = socket.remoteAddress;
     // The client was faster at leaving than we at accepting.
@@ -216,6 +218,7 @@ export class Listeners implements ConnectionHost {
     const proto = secure || told?.localPort === 443 ? "https" : "http";
     const peer: Peer = {
       secure,
+      tls,
       address,
       port: told?.port ?? socket.remotePort ?? 0,
       localAddress: told?.localAddress ?? bareAddress(socket.localAddress ?? ""),

@@ -9,6 +9,7 @@ import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
 import type { Policy } from "../model/policy.ts";
 import { type Backend, emptySnapshot, type Host, type PrivateKeys, type Route } from "../model/snapshot.ts";
 import { compileCanaries } from "../proxy/canary.ts";
+import { withoutIdentity } from "../proxy/client-auth.ts";
 import { ClientTls } from "../proxy/client-tls.ts";
 import { type Compression, compileCompression } from "../proxy/compression.ts";
 import { EncoderMemory } from "../proxy/encoder.ts";
@@ -136,7 +137,9 @@ export class WorkerPlane implements Plane {
 
   forwardedLines(exchange: RequestExchange): string {
     const { head, told, requestId, forwardedHost } = exchange;
-    return forwardedHeaders(told, requestId, forwardedHost, head.value("x-forwarded-for")) + head.forwarded;
+    const ours = forwardedHeaders(told, requestId, forwardedHost, head.value("x-forwarded-for"));
+    if (exchange.identity === null) return ours + head.forwarded;
+    return ours + exchange.identity + withoutIdentity(head.forwarded);
   }
 
   newRequestId(): string {

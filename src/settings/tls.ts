@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
+import { readCipherList } from "../features/handshake.ts";
 import type { Setting } from "./setting.ts";
 import { duration, optional, toggle, type ValueType } from "./value.ts";
 
@@ -41,17 +42,16 @@ const protocolList: ValueType<readonly TlsProtocol[]> = {
   show: (value) => value.join(" "),
 };
 
-/** A list that OpenSSL takes; colons stand between its elements whatever stood there. */
 const cipherList: ValueType<string> = {
   placeholder: "CIPHERS",
   read: (text) => {
-    const value = text.trim().replace(/[\s,:]+/g, ":");
-    return /^[A-Za-z0-9:+!@=_.-]{1,2000}$/.test(value) && isTaken({ ciphers: value })
-      ? { value }
-      : {
+    const value = readCipherList(text);
+    return value === null
+      ? {
           wants:
             "a list of ciphers that OpenSSL knows, such as ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
-        };
+        }
+      : { value };
   },
   show: String,
 };

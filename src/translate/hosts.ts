@@ -4,6 +4,7 @@
  */
 
 import { quote } from "../features/feature.ts";
+import type { ClientAuth } from "../model/client-auth.ts";
 import { compareRegexSources } from "../model/path.ts";
 import { compareText, type Problem } from "../model/problem.ts";
 import type { Backend, Host, Passthrough, PathMatch, Route } from "../model/snapshot.ts";
@@ -11,18 +12,23 @@ import type { BackendMistake, Backends, Target } from "./backends.ts";
 import { Claims, lostClaim } from "./conflicts.ts";
 import { problemAt } from "./mistake.ts";
 import type { RulePath, Rules } from "./rules.ts";
+import { share } from "./share.ts";
 
-/** `rules` oldest first; `hasTls` says whether spec.tls of some Ingress lists the host, `passed` where TLS is passed through. */
+/**
+ * `rules` oldest first; `hasTls` says whether spec.tls of some Ingress lists the host, `passed` where TLS is passed through,
+ * `clientAuth` what is asked of clients.
+ */
 export function buildHosts(
   rules: readonly Rules[],
   backends: Backends,
   hasTls: (host: string) => boolean,
   passed: ReadonlyMap<string, Passthrough>,
+  clientAuth: (host: string) => ClientAuth | undefined,
 ): { readonly hosts: readonly Host[]; readonly problems: readonly Problem[] } {
   const builder = new HostBuilder(backends);
   for (const each of rules) builder.add(each);
   for (const each of rules) builder.addStandIns(each);
-  return { hosts: builder.build(hasTls, passed), problems: builder.problems };
+  return { hosts: builder.build(hasTls, passed, clientAuth), problems: builder.problems };
 }
 
 interface HostDraft {
@@ -37,6 +43,7 @@ class HostBuilder {
   readonly #drafts = new Map<string, HostDraft>();
   /** Of the oldest Ingress without rules: it serves whatever nothing else does, on every host. */
   #everywhere: Route | null = null;
+  #everywhereAsks = false;
 
   constructor(backends: Backends) {
     this.#backends = backends;
@@ -61,19 +68,32 @@ class HostBuilder {
     }
   }
 
-  build(hasTls: (host: string) => boolean, passed: ReadonlyMap<string, Passthrough>): readonly Host[] {
+  build(
+    hasTls: (host: string) => boolean,
+    passed: ReadonlyMap<string, Passthrough>,
+    clientAuth: (host: string) => ClientAuth | undefined,
+  ): readonly Host[] {
     const names = [...this.#drafts.keys()].sort(compareText);
     return names.map((name) => {
       const { routes, defaultRoute } = this.#draft(name);
       const passthrough = passed.get(name);
+      const auth = clientAuth(name);
       return {
         name,
         tls: hasTls(name),
         routes: routes.sort(compareRoutes),
-        defaultRoute: defaultRoute ?? this.#everywhere,
+        defaultRoute: defaultRoute ?? this.#everywhereFor(auth, clientAuth("")),
+        ...(auth === undefined ? {} : { clientAuth: auth }),
         ...(passthrough === undefined ? {} : { passthrough }),
       };
     });
+  }
+
+  /** What an Ingress without rules serves on every host is not to be had where clients are asked for less than it asks. */
+  #everywhereFor(auth: ClientAuth | undefined, asked: ClientAuth | undefined): Route | null {
+    const everywhere = this.#everywhere;
+    if (everywhere === null || !this.#everywhereAsks || share(auth, asked) === auth) return everywhere;
+    return { ...everywhere, closed: "its Ingress asks for client certificates, and this host does not" };
   }
 
   #addPath(rules: Rules, path: RulePath): void {
@@ -106,7 +126,10 @@ class HostBuilder {
       const winner = this.#claims.take(`default\0${host}`, claimant);
       if (winner === null) {
         this.#draft(host).defaultRoute = defaultRoute;
-        if (rules.hosts.length === 0) this.#everywhere = defaultRoute;
+        if (rules.hosts.length === 0) {
+          this.#everywhere = defaultRoute;
+          this.#everywhereAsks = rules.clientAuth !== null;
+        }
       } else {
         const what = `the default backend of ${hostText(host)}`;
         this.problems.push(lostClaim(rules.ingress, claimant.field, winner, "DuplicatePath", what));
@@ -150,7 +173,7 @@ const known = new WeakMap<RulePath, Route>();
 
 function route(rules: Rules, path: RulePath, backend: Backend): Route {
   const before = known.get(path);
-  if (before !== undefined && before.backend === backend) return before;
+  if (before !== undefined && before.backend === backend && before.closed === rules.closed) return before;
   const made: Route = {
     path: path.match,
     backend,

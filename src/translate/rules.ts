@@ -2,14 +2,17 @@
  * Reads one Ingress by itself: its policy from the annotations, and its rules as hosts and paths. Nothing here depends on
  * any other object, so the work is done once for each Ingress object and kept as long as the object lives.
  */
+import type { ClientAuthWish } from "../features/client-certificate.ts";
 import type { FeatureDefaults } from "../features/feature.ts";
 import { annotationKey, readPolicy } from "../features/registry.ts";
 import type { CanaryRule } from "../model/canary.ts";
+import type { ClientAuth } from "../model/client-auth.ts";
 import type { Policy } from "../model/policy.ts";
 import type { Problem } from "../model/problem.ts";
-import type { PathMatch, UpstreamOptions } from "../model/snapshot.ts";
+import type { Handshake, PathMatch, UpstreamOptions } from "../model/snapshot.ts";
 import type { Ingress, IngressPath } from "../sources/objects.ts";
 import { type Target, targetOf } from "./backends.ts";
+import type { ClientTrust } from "./client-auth.ts";
 import type { Claimant } from "./conflicts.ts";
 import { problemAt } from "./mistake.ts";
 import { readPath } from "./paths.ts";
@@ -28,6 +31,13 @@ export interface Rules {
   readonly trust: UpstreamTrust | null;
   /** TLS connections to its hosts are not ended here. */
   readonly passthrough: boolean;
+  /** What is asked of the clients of its hosts; null: nothing. */
+  readonly clientAuthWish: ClientAuthWish | null;
+  /** The same, and whom it trusts, when the Secret could be read; null otherwise. */
+  readonly clientAuth: ClientAuth | null;
+  readonly clientTrust: ClientTrust | null;
+  /** What the handshakes of its hosts have otherwise. */
+  readonly handshake: Handshake;
   /** Why every route is closed; null when they are open. */
   readonly closed: string | null;
   /** Of spec.defaultBackend. */
@@ -107,6 +117,10 @@ function readOnce(ingress: Ingress, defaults: RuleSettings): Rules {
     wish,
     trust: null,
     passthrough: passthrough && unasked === null,
+    clientAuthWish: read.clientAuth ?? null,
+    clientAuth: null,
+    clientTrust: null,
+    handshake: read.handshake ?? {},
     closed,
     defaultTarget: ingress.defaultBackend === null ? null : targetOf(meta.namespace, ingress.defaultBackend, wish),
     hosts: [...new Set(ingress.rules.map((rule) => rule.host))],

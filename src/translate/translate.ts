@@ -10,7 +10,9 @@ import { type BackendSettings, Backends, compareUpstreams, firstPort, targetOf }
 import { addCanaries } from "./canaries.ts";
 import { chooseCertificates, compareCertificates, compareTlsHosts } from "./certificates.ts";
 import { type ClassSettings, selectIngresses } from "./classes.ts";
+import { withClientAuth } from "./client-auth.ts";
 import { addressProblems, externalNameField, type Resolved } from "./external-names.ts";
+import { chooseHostTls, joinHostTls } from "./host-tls.ts";
 import { buildHosts, compareRoutes } from "./hosts.ts";
 import { settingProblem } from "./mistake.ts";
 import { passHosts } from "./passthrough.ts";
@@ -55,10 +57,13 @@ export interface Translation {
 export function translate(input: TranslateInput, previous: Translation | null): Translation {
   const { objects, settings, resolved, now } = input;
   const selected = selectIngresses(objects, settings);
-  const read = selected.ingresses.map((ingress) => withUpstreamTls(readRules(ingress, settings), objects.secrets));
+  const read = selected.ingresses.map((ingress) =>
+    withClientAuth(withUpstreamTls(readRules(ingress, settings), objects.secrets), objects.secrets),
+  );
   const rules = read.filter((each) => each.canary === null);
   const canaries = read.filter((each) => each.canary !== null);
   const trusts = rules.flatMap(({ trust }) => trust ?? []);
+  const clientTrusts = rules.flatMap(({ clientTrust }) => clientTrust ?? []);
   const certificates = chooseCertificates({
     ingresses: rules.map((each) => each.ingress),
     secrets: objects.secrets,
@@ -68,15 +73,19 @@ export function translate(input: TranslateInput, previous: Translation | null): 
   });
   const backends = new Backends({ objects, resolved }, settings);
   const passed = passHosts(rules, backends);
-  const built = buildHosts(rules, backends, certificates.hasTls, passed.byHost);
+  const hostTls = chooseHostTls(rules);
+  const clientAuth = (host: string) => hostTls.hosts.get(host)?.clientAuth;
+  const built = buildHosts(rules, backends, certificates.hasTls, passed.byHost, clientAuth);
   const beside = addCanaries(built.hosts, rules, canaries, backends);
   const { hosts } = beside;
+  const names = hosts.map(({ name }) => name);
   const unmatched = defaultBackend(input, backends);
   const upstreams = backends.upstreamsOf(backendsOf(hosts, unmatched.backend));
   const { streams, problems: streamProblems } = readStreams({ objects, resolved }, settings);
   const problems = [
     ...selected.problems,
     ...read.flatMap((each) => each.problems),
+    ...hostTls.problems,
     ...built.problems,
     ...beside.problems,
     ...passed.problems,
@@ -90,10 +99,10 @@ export function translate(input: TranslateInput, previous: Translation | null): 
     snapshot: {
       hosts,
       upstreams,
-      tls: certificates.tls,
+      tls: joinHostTls(names, certificates.tls, hostTls.hosts),
       certificates: certificates.certificates,
       clientCertificates: certificates.clientCertificates,
-      authorities: authoritiesOf(trusts),
+      authorities: authoritiesOf(trusts, clientTrusts),
       streams,
       defaultBackend: unmatched.backend,
       defaultCertificate: certificates.defaultCertificate,
@@ -266,7 +275,14 @@ function shareHost(previous: Host, next: Host): Host {
   const routes = shareSorted(previous.routes, next.routes, compareRoutes);
   const defaultRoute = share(previous.defaultRoute, next.defaultRoute);
   const passthrough = next.passthrough === undefined ? undefined : share(previous.passthrough, next.passthrough);
-  const shared: Host = { ...next, routes, defaultRoute, ...(passthrough === undefined ? {} : { passthrough }) };
+  const clientAuth = next.clientAuth === undefined ? undefined : share(previous.clientAuth, next.clientAuth);
+  const shared: Host = {
+    ...next,
+    routes,
+    defaultRoute,
+    ...(passthrough === undefined ? {} : { passthrough }),
+    ...(clientAuth === undefined ? {} : { clientAuth }),
+  };
   return sameFields(shared, previous) && sameFields(previous, shared) ? previous : shared;
 }
 

@@ -11,6 +11,7 @@ import { isOverTls } from "../model/upstream-tls.ts";
 import type { Secret } from "../sources/objects.ts";
 import { type AuthorityChain, readAuthorities } from "./authorities.ts";
 import { targetOf } from "./backends.ts";
+import type { ClientTrust } from "./client-auth.ts";
 import { type KeyPair, readKeyPair } from "./key-pair.ts";
 import { type Mistake, problemAt } from "./mistake.ts";
 import type { Rules } from "./rules.ts";
@@ -43,18 +44,29 @@ export function withUpstreamTls(rules: Rules, secrets: ReadonlyMap<string, Secre
   return read;
 }
 
-/** Of what each Ingress needs, ascending by fingerprint. */
-export function authoritiesOf(trusts: Iterable<UpstreamTrust>): readonly Authority[] {
-  const used = new Map<string, { readonly chain: string; readonly secrets: Set<string> }>();
-  for (const { secret, authorities } of trusts) {
-    if (authorities === null) continue;
-    const { fingerprint, chain } = authorities;
+/** Of what each Ingress needs to know upstreams and clients by, ascending by fingerprint. */
+export function authoritiesOf(
+  upstreams: Iterable<UpstreamTrust>,
+  clients: Iterable<ClientTrust>,
+): readonly Authority[] {
+  const used = new Map<
+    string,
+    { readonly chain: string; readonly revoked: string | null; readonly secrets: Set<string> }
+  >();
+  const add = (secret: string, { fingerprint, chain }: AuthorityChain, revoked: string | null): void => {
     const known = used.get(fingerprint);
-    if (known === undefined) used.set(fingerprint, { chain, secrets: new Set([secret]) });
+    if (known === undefined) used.set(fingerprint, { chain, revoked, secrets: new Set([secret]) });
     else known.secrets.add(secret);
-  }
+  };
+  for (const { secret, authorities } of upstreams) if (authorities !== null) add(secret, authorities, null);
+  for (const trust of clients) add(trust.secret, trust, trust.revoked);
   return [...used]
-    .map(([fingerprint, { chain, secrets }]) => ({ fingerprint, chain, secrets: [...secrets].sort(compareText) }))
+    .map(([fingerprint, { chain, revoked, secrets }]) => ({
+      fingerprint,
+      chain,
+      ...(revoked === null ? {} : { revoked }),
+      secrets: [...secrets].sort(compareText),
+    }))
     .sort((a, b) => compareText(a.fingerprint, b.fingerprint));
 }
 

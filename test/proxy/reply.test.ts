@@ -29,6 +29,7 @@ function answer(given: Reply, method = "GET"): { head: ResponseHead; body: strin
     proto: "http" as const,
     told: "",
     trusted: false,
+    tls: null,
     http2: false,
   };
   let text = "";

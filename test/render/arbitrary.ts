@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { parseHashKey } from "../../src/features/hash-key.ts";
 import type { Algorithm } from "../../src/model/balance.ts";
 import type { Canary, CanaryRule } from "../../src/model/canary.ts";
+import { type ClientAuth, verifications } from "../../src/model/client-auth.ts";
 import { streamKey } from "../../src/model/patch.ts";
 import type { Policy } from "../../src/model/policy.ts";
 import {
@@ -130,6 +131,15 @@ function route(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Route> {
   });
 }
 
+const clientAuth: fc.Arbitrary<ClientAuth> = fc.record({
+  verify: fc.constantFrom(...verifications),
+  authority: mostly(fc.constantFrom("a1", "a2")),
+  depth: fc.constantFrom(1, 3),
+  errorPage: fc.option(mostly(fc.constant("https://www.example/error"))),
+  matchCn: fc.option(mostly(fc.constantFrom("CN=(a|b)$", "CN=.*\\$"))),
+  passCertificate: fc.boolean(),
+});
+
 const passthrough: fc.Arbitrary<Passthrough> = fc.record({
   backend: fc.constant<Backend>({ kind: "notFound" }),
   connectTimeout: fc.constant(5000),
@@ -141,13 +151,17 @@ function host(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Host> {
 }
 
 function hostWith(cidrs: fc.Arbitrary<string>, passed: boolean): fc.Arbitrary<Host> {
-  return fc.record({
-    name: mostly(hostName),
-    tls: fc.boolean(),
-    routes: fc.array(route(cidrs), { maxLength: 4 }),
-    defaultRoute: fc.option(route(cidrs), { freq: 3 }),
-    ...(passed ? { passthrough } : {}),
-  });
+  return fc.record(
+    {
+      name: mostly(hostName),
+      tls: fc.boolean(),
+      routes: fc.array(route(cidrs), { maxLength: 4 }),
+      defaultRoute: fc.option(route(cidrs), { freq: 3 }),
+      clientAuth,
+      ...(passed ? { passthrough } : {}),
+    },
+    { requiredKeys: ["name", "tls", "routes", "defaultRoute", ...(passed ? (["passthrough"] as const) : [])] },
+  );
 }
 
 const endpoints: fc.Arbitrary<Endpoint[]> = fc.array(
@@ -199,11 +213,19 @@ const upstream = (ciphers: fc.Arbitrary<string>): fc.Arbitrary<Upstream> =>
     externalName: fc.option(mostly(fc.constant("api.example.com"))),
   });
 
-const tlsHost: fc.Arbitrary<TlsHost> = fc.record({
-  host: mostly(hostName),
-  certificates: fc.array(hostileText, { maxLength: 2 }),
-  secrets: fc.array(hostileText, { maxLength: 2 }),
-});
+function tlsHost(ciphers: fc.Arbitrary<string>): fc.Arbitrary<TlsHost> {
+  const list = ciphers.map((text) => text || "HIGH");
+  const handshake = fc.record({ ciphers: list, preferServerCiphers: fc.boolean() }, { requiredKeys: [] });
+  return fc.record(
+    {
+      host: mostly(hostName),
+      certificates: fc.array(hostileText, { maxLength: 2 }),
+      secrets: fc.array(hostileText, { maxLength: 2 }),
+      handshake,
+    },
+    { requiredKeys: ["host", "certificates", "secrets"] },
+  );
+}
 
 const certificate: fc.Arbitrary<Certificate> = fc.record({
   fingerprint: hostileText,
@@ -250,7 +272,7 @@ function snapshot({ cidrs, ciphers, authorities }: Checked): fc.Arbitrary<Snapsh
   return fc.record({
     hosts: fc.array(host(cidrs), { maxLength: 4 }),
     upstreams: fc.array(upstream(ciphers), { maxLength: 4 }),
-    tls: fc.array(tlsHost, { maxLength: 3 }),
+    tls: fc.array(tlsHost(ciphers), { maxLength: 3 }),
     certificates: fc.array(certificate, { maxLength: 2 }),
     clientCertificates: fc.array(certificate, { maxLength: 2 }),
     authorities,

@@ -68,9 +68,15 @@ function split(directives: readonly ParsedDirective[]): Split {
   };
 }
 
-/** `server_names_hash_max_size` counts the servers; the default certificate and gRPC's directives depend on the Snapshot. */
+/**
+ * `server_names_hash_max_size` counts the servers; the default certificate, gRPC's directives and those for client
+ * certificates depend on the Snapshot.
+ */
 function withoutCounts(directives: readonly ParsedDirective[]): readonly ParsedDirective[] {
-  return directives.filter(({ name }) => !/^server_names_hash_max_size$|^ssl_|^grpc_/.test(name));
+  return directives.filter(
+    ({ name, args: [first = ""] }) =>
+      !/^server_names_hash_max_size$|^ssl_|^grpc_/.test(name) && !/^ssl-client-|^\$sluice_client_auth$/.test(first),
+  );
 }
 
 function assertIntended(snapshot: Snapshot): void {

@@ -4,6 +4,8 @@
  */
 import type {
   Case,
+  CaseAuthority,
+  CaseClient,
   CaseRequest,
   CaseSecret,
   CaseUpstream,
@@ -30,6 +32,8 @@ export function readCase(value: unknown, from: Pick<Case, "name" | "manifests" |
     ),
     upstreams,
     secrets: new Map(fields.mapping("secrets").entries().map(readSecret)),
+    authorities: new Map(fields.mapping("authorities").entries().map(readAuthority)),
+    clients: new Map(fields.mapping("clients").entries().map(readClient)),
     names: new Map(fields.mapping("names").entries().map(readTexts)),
     problems: fields.list("problems", asText),
     requests: fields.list("requests", readRequest),
@@ -73,6 +77,26 @@ function readSecret([id, value, place]: readonly [string, unknown, string]): rea
   } as const;
   fields.finish();
   return [id, secret];
+}
+
+function readAuthority([id, value, place]: readonly [string, unknown, string]): readonly [string, CaseAuthority] {
+  const fields = new Fields(value ?? {}, place);
+  const authority = { revokes: fields.has("revokes") ? fields.list("revokes", asText) : null };
+  fields.finish();
+  return [id, authority];
+}
+
+function readClient([name, value, place]: readonly [string, unknown, string]): readonly [string, CaseClient] {
+  const fields = new Fields(value ?? {}, place);
+  const client = {
+    from: fields.text("from"),
+    commonName: fields.text("commonName") ?? name,
+    organization: fields.text("organization"),
+    expired: fields.flag("expired"),
+    intermediates: fields.number("intermediates") ?? 0,
+  };
+  fields.finish();
+  return [name, client];
 }
 
 function readTexts([name, value, place]: readonly [string, unknown, string]): readonly [string, readonly string[]] {
@@ -124,6 +148,7 @@ function readSend(fields: Fields): SentRequest {
     version: fields.text("version") === "1.0" ? "1.0" : "1.1",
     host: fields.has("host") ? fields.text("host") : authority,
     serverName: fields.text("serverName") ?? authority.replace(/:\d+$/, ""),
+    client: fields.text("client"),
     signatures: fields.text("signatures"),
     headers: readHeaderList(fields, "headers"),
     body: readBody(fields),

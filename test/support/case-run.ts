@@ -1,6 +1,7 @@
 /** Runs the requests of a case through a proxy, in front of upstreams that record what reaches them. */
 import type { PrivateKeys, Snapshot } from "../../src/model/snapshot.ts";
 import type { Settings } from "../../src/settings.ts";
+import { credentialsOf } from "./case-credentials.ts";
 import { placeEndpoints, type TranslatedCase } from "./case-translation.ts";
 import type { Case, CaseRequest, UpstreamReply } from "./cases.ts";
 import type { Observation } from "./comparison.ts";
@@ -32,7 +33,8 @@ export async function runCase(
     const ports = new Map(upstreams.map(({ name, port }) => [name, port]));
     const snapshot = placeEndpoints(translated.snapshot, testCase, ports);
     proxy = await start(snapshot, translated.keys, translated.settings);
-    const outcomes = await sendAll(testCase.requests, proxy.ports, (request) => script.next(request));
+    const { clients } = credentialsOf(testCase);
+    const outcomes = await sendAll(testCase.requests, proxy.ports, clients, (request) => script.next(request));
     const seenBy = script.seen;
     const proxyPorts = proxy.ports;
     return outcomes.map((outcome, index) => ({ outcome, seen: seenBy[index] ?? [], ports: proxyPorts }));

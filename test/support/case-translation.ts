@@ -7,8 +7,9 @@ import type { Settings } from "../../src/settings.ts";
 import { Manifest } from "../../src/sources/files/manifest.ts";
 import { ObjectStore } from "../../src/sources/store.ts";
 import { translate } from "../../src/translate/translate.ts";
+import { credentialsOf } from "./case-credentials.ts";
 import type { Case } from "./cases.ts";
-import { tlsSecret } from "./fixtures.ts";
+import { secret, tlsSecret } from "./fixtures.ts";
 import { makeCertificate } from "./pki.ts";
 
 export interface TranslatedCase {
@@ -22,9 +23,10 @@ export async function translateCase(testCase: Case): Promise<TranslatedCase> {
   const manifest = new Manifest(testCase.file);
   await manifest.update(Buffer.from(testCase.manifests));
   const secrets = [...testCase.secrets].map(([id, made]) => tlsSecret(id, makeCertificate(made)));
+  const authorities = [...credentialsOf(testCase).authorities].map(([id, data]) => secret(id, data));
   const store = new ObjectStore();
   store.batch(() => {
-    for (const object of [...manifest.objects, ...secrets]) {
+    for (const object of [...manifest.objects, ...secrets, ...authorities]) {
       store.put("case", object);
     }
   });

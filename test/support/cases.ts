@@ -21,6 +21,10 @@ export interface Case {
   readonly upstreams: readonly CaseUpstream[];
   /** `namespace/name` of TLS Secrets that the harness makes. */
   readonly secrets: ReadonlyMap<string, CaseSecret>;
+  /** Secrets with authorities for client certificates, by `namespace/name`. */
+  readonly authorities: ReadonlyMap<string, CaseAuthority>;
+  /** The certificates that clients may show, by name. */
+  readonly clients: ReadonlyMap<string, CaseClient>;
   /** Addresses by external name, in place of DNS. */
   readonly names: ReadonlyMap<string, readonly string[]>;
   /** Codes of the Problems that translation must find, each as often as it stands here. */
@@ -32,6 +36,21 @@ export interface CaseSecret {
   /** DNS names of the certificate. */
   readonly names: readonly string[];
   readonly keyType: "ec" | "rsa";
+}
+
+export interface CaseAuthority {
+  /** Names of clients on the revocation list; null: there is no list. */
+  readonly revokes: readonly string[] | null;
+}
+
+export interface CaseClient {
+  /** The authority that has issued it; null: one that nobody knows. */
+  readonly from: string | null;
+  readonly commonName: string;
+  readonly organization: string | null;
+  readonly expired: boolean;
+  /** Authorities between that one and the certificate. */
+  readonly intermediates: number;
 }
 
 export interface CaseUpstream {
@@ -71,6 +90,8 @@ export interface SentRequest {
   readonly host: string | null;
   /** TLS server name; "" for none. */
   readonly serverName: string;
+  /** The certificate shown, by its name under `clients`; null: none. */
+  readonly client: string | null;
   /** The algorithms in which the server may sign, as OpenSSL lists them; null: OpenSSL's own list. */
   readonly signatures: string | null;
   readonly headers: HeaderList;

@@ -33,10 +33,17 @@ export interface SeenAnswer {
 /** null: no response came; the reason stands beside it. */
 export type Outcome = { readonly answer: SeenAnswer } | { readonly failed: string };
 
+/** A certificate that a client shows, with its key, both PEM. */
+export interface Shown {
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** Sends the requests in order, those that share a connection on one. `before` is called as each is about to be sent. */
 export async function sendAll(
   requests: readonly CaseRequest[],
   ports: ProxyPorts,
+  clients: ReadonlyMap<string, Shown>,
   before: (request: CaseRequest) => void,
 ): Promise<readonly Outcome[]> {
   const outcomes: Outcome[] = [];
@@ -46,7 +53,7 @@ export async function sendAll(
       const [{ send }] = batch;
       const port = ports[send.scheme];
       const key = send.connection;
-      const opened = (key === null ? undefined : kept.get(key)) ?? openClient(send, port);
+      const opened = (key === null ? undefined : kept.get(key)) ?? openClient(send, port, clients);
       if (key !== null) {
         kept.set(key, opened);
       }
@@ -95,7 +102,7 @@ interface Client {
 /** A test that waits longer is stuck. */
 const patience = 5_000;
 
-async function openClient(send: SentRequest, port: number): Promise<Client> {
+async function openClient(send: SentRequest, port: number, clients: ReadonlyMap<string, Shown>): Promise<Client> {
   const preamble = Buffer.from(send.preamble, "latin1");
   if (send.scheme === "http") {
     const socket = await connectWithPreamble(port, preamble, "together");
@@ -108,6 +115,7 @@ async function openClient(send: SentRequest, port: number): Promise<Client> {
     rejectUnauthorized: false,
     ALPNProtocols: ["http/1.1"],
     ...(serverName === "" ? {} : { servername: serverName }),
+    ...(send.client === null ? {} : shownBy(send.client, clients)),
     ...(signatures === null ? {} : { sigalgs: signatures }),
   });
   const reader = new MessageReader(socket);
@@ -116,6 +124,12 @@ async function openClient(send: SentRequest, port: number): Promise<Client> {
   const keyType = socket.getPeerX509Certificate()?.publicKey.asymmetricKeyType ?? null;
   // Each proxy makes its own.
   return { socket, reader, certificate, certificateKey: certificate === "self-signed" ? null : keyType };
+}
+
+function shownBy(name: string, clients: ReadonlyMap<string, Shown>): Shown {
+  const client = clients.get(name);
+  if (client === undefined) throw new Error(`there is no client ${JSON.stringify(name)}`);
+  return { cert: client.cert, key: client.key };
 }
 
 function settled(socket: Duplex, event: string): Promise<void> {

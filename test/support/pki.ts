@@ -3,7 +3,7 @@
  * (ECDSA) so that suites need no files. node-forge builds the certificate; node:crypto makes the keys and signs, because
  * forge knows no ECDSA.
  */
-import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import forge from "node-forge";
 
@@ -23,6 +23,8 @@ export interface CertificateOptions {
   readonly names: readonly string[];
   /** Common name where it is not the first of `names`. */
   readonly commonName?: string;
+  /** Of the subject, before the common name. */
+  readonly organization?: string;
   /** Default 2020-01-01. */
   readonly notBefore?: Date;
   /** Default 2049-01-01. */
@@ -75,7 +77,11 @@ function issue(
   certificate.serialNumber = `01${(serial++).toString(16).padStart(14, "0")}`;
   certificate.validity.notBefore = options.notBefore ?? new Date("2020-01-01T00:00:00Z");
   certificate.validity.notAfter = options.notAfter ?? new Date("2049-01-01T00:00:00Z");
-  certificate.setSubject([{ name: "commonName", value: subject }]);
+  const { organization } = options;
+  certificate.setSubject([
+    ...(organization === undefined ? [] : [{ name: "organizationName", value: organization }]),
+    { name: "commonName", value: subject },
+  ]);
   certificate.setIssuer([{ name: "commonName", value: issuer.name }]);
   const authority = options.isAuthority === true;
   const altNames = options.names.map((name) => (isIP(name) !== 0 ? { type: 7, ip: name } : { type: 2, value: name }));
@@ -152,4 +158,37 @@ function constructed(parts: readonly forge.asn1.Asn1[]): forge.asn1.Asn1 {
 function sequence(node: forge.asn1.Asn1 | undefined): readonly forge.asn1.Asn1[] {
   if (node === undefined || typeof node.value === "string") throw new Error("an ASN.1 sequence was expected");
   return node.value;
+}
+
+/** PEM of the revocation list of an authority, with these certificates on it; "lapsed" is one that is no longer valid. */
+export function makeRevocationList(
+  issuer: MadeCertificate,
+  revoked: readonly MadeCertificate[],
+  state: "valid" | "lapsed" = "valid",
+): string {
+  const { Class, Type, create } = forge.asn1;
+  const key = createPrivateKey(issuer.key);
+  const time = (year: number) => create(Class.UNIVERSAL, Type.UTCTIME, false, `${year % 100}0101000000Z`);
+  const [tbs] = sequence(forge.asn1.fromDer(new X509Certificate(issuer.cert).raw.toString("latin1")));
+  const subject = sequence(tbs)[5];
+  if (subject === undefined) throw new Error("a certificate without a subject");
+  const entries = revoked.map(({ cert }) => {
+    const serial = Buffer.from(new X509Certificate(cert).serialNumber, "hex").toString("latin1");
+    return constructed([create(Class.UNIVERSAL, Type.INTEGER, false, serial), time(2020)]);
+  });
+  const body = constructed([
+    create(Class.UNIVERSAL, Type.INTEGER, false, "\x01"),
+    algorithmIdentifier(key),
+    subject,
+    time(2020),
+    time(state === "valid" ? 2049 : 2021),
+    ...(entries.length === 0 ? [] : [constructed(entries)]),
+  ]);
+  const signature = sign("sha256", Buffer.from(forge.asn1.toDer(body).getBytes(), "latin1"), key);
+  const bits = create(Class.UNIVERSAL, Type.BITSTRING, false, `\0${signature.toString("latin1")}`);
+  const list = forge.asn1.toDer(constructed([body, algorithmIdentifier(key), bits])).getBytes();
+  const base64 = Buffer.from(list, "latin1")
+    .toString("base64")
+    .replace(/(.{1,64})/g, "$1\n");
+  return `-----BEGIN X509 CRL-----\n${base64}-----END X509 CRL-----\n`;
 }

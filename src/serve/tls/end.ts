@@ -5,18 +5,30 @@
  */
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
+import type { Demand } from "../../model/client-auth.ts";
+import { splitChain } from "../../proxy/chain.ts";
+import type { PeerTls } from "../../proxy/client-auth.ts";
+import { plainPeer, readPeer } from "./client-certificate.ts";
 import type { KeyPair } from "./key-pair.ts";
 
 /** What becomes of a handshake. */
 export interface HandshakeListener {
-  done(socket: TLSSocket, end: TlsEnd): void;
+  done(socket: TLSSocket, peer: PeerTls): void;
   failed(): void;
+}
+
+export interface EndDemand extends Demand {
+  /** PEM of the authorities, and of their revocation lists. */
+  readonly chain: string;
+  readonly revoked: string | null;
 }
 
 export interface TlsEndParts {
   /** Certificates with keys of different types. The first choice that is not empty and that OpenSSL takes is served. */
   readonly choices: readonly (readonly KeyPair[])[];
   readonly options: TlsOptions;
+  /** What clients are asked for; null: nothing. */
+  readonly demand: EndDemand | null;
   /** Bytes in a record at most, as ssl-buffer-size has it. */
   readonly recordSize: number;
   readonly listener: HandshakeListener;
@@ -45,16 +57,18 @@ export class TlsEnd {
   }
 
   #create(): Server {
-    const { choices, options, recordSize, listener, report } = this.#parts;
+    const { choices, options, demand, recordSize, listener, report } = this.#parts;
+    const asking = demand === null ? {} : demandOptions(demand);
+    const trusted = demand === null ? [] : splitChain(demand.chain);
     for (const pairs of choices) {
       if (pairs.length === 0) continue;
       try {
         const cert = pairs.map(({ chain }) => chain);
         const key = pairs.map((pair) => pair.key);
-        const server = createServer({ ...options, cert, key, handshakeTimeout });
+        const server = createServer({ ...options, ...asking, cert, key, handshakeTimeout });
         server.on("secureConnection", (socket) => {
           if (recordSize < largestRecord) socket.setMaxSendFragment(recordSize);
-          listener.done(socket, this);
+          listener.done(socket, demand === null ? plainPeer(socket) : readPeer(socket, demand, trusted));
         });
         server.on("tlsClientError", (_error, socket) => {
           listener.failed();
@@ -68,4 +82,19 @@ export class TlsEnd {
     }
     throw new Error("no certificate can be served, not even our own");
   }
+}
+
+/**
+ * What is wrong with a certificate is answered in HTTP, so the handshake is finished all the same. No session is resumed:
+ * a ticket would keep the certificate good that has been revoked since, and Node tells no chain for a resumed session.
+ */
+function demandOptions({ chain, revoked }: EndDemand): TlsOptions {
+  return {
+    requestCert: true,
+    rejectUnauthorized: false,
+    // An empty list, for without one the library would load and believe all public authorities.
+    ca: chain === "" ? [] : chain,
+    // Of a text with several, Node reads the first.
+    ...(revoked === null ? {} : { crl: revoked.split(/(?=-----BEGIN)/) }),
+  };
 }

@@ -4,9 +4,9 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { SnapshotPatch } from "../../model/patch.ts";
-import type { Handshake, PrivateKeys, TlsHost } from "../../model/snapshot.ts";
+import type { Authority, Handshake, PrivateKeys, TlsHost } from "../../model/snapshot.ts";
 import type { TlsSettings } from "../../settings/tls.ts";
-import { type HandshakeListener, TlsEnd } from "./end.ts";
+import { type EndDemand, type HandshakeListener, TlsEnd } from "./end.ts";
 import type { KeyPair } from "./key-pair.ts";
 import { handshakeOptions } from "./options.ts";
 
@@ -27,10 +27,13 @@ export function bareServerName(sent: string): string {
   return name.endsWith(".") ? name.slice(0, -1) : name;
 }
 
+type TlsPatch = Pick<SnapshotPatch, "certificates" | "authorities" | "tls" | "defaultCertificate">;
+
 export class TlsHosts {
   readonly #parts: TlsHostsParts;
   #settings: TlsSettings;
   readonly #pairs = new Map<string, KeyPair>();
+  readonly #authorities = new Map<string, Authority>();
   /** By what tells them apart: hosts that have it in common share one. */
   #ends = new Map<string, TlsEnd>();
   #byHost = new Map<string, TlsEnd>();
@@ -45,17 +48,20 @@ export class TlsHosts {
   }
 
   /** Takes over what a patch says; `keys` are those of the certificates that are new. */
-  apply(patch: Pick<SnapshotPatch, "certificates" | "tls" | "defaultCertificate">, keys: PrivateKeys): void {
+  apply(patch: TlsPatch, keys: PrivateKeys): void {
+    for (const authority of patch.authorities.set) this.#authorities.set(authority.fingerprint, authority);
     for (const { fingerprint, chain } of patch.certificates.set) {
       const key = keys.get(fingerprint);
       if (key !== undefined) this.#pairs.set(fingerprint, { chain, key });
     }
-    if (patch.tls !== null || patch.defaultCertificate !== this.#defaultCertificate) {
+    const changed = patch.tls !== null || patch.authorities.set.length > 0;
+    if (changed || patch.defaultCertificate !== this.#defaultCertificate) {
       this.#hosts = patch.tls ?? this.#hosts;
       this.#defaultCertificate = patch.defaultCertificate;
       this.#rebuild(this.#ends);
     }
     for (const fingerprint of patch.certificates.gone) this.#pairs.delete(fingerprint);
+    for (const fingerprint of patch.authorities.gone) this.#authorities.delete(fingerprint);
   }
 
   /** Handshakes that begin from now on go by these settings. */
@@ -78,7 +84,7 @@ export class TlsHosts {
     const end = (certificates: readonly string[], handshake: Handshake): TlsEnd => {
       const served = certificates.length > 0 ? certificates : [this.#defaultCertificate ?? ""];
       const usable = served.filter((fingerprint) => this.#pairs.has(fingerprint));
-      const key = JSON.stringify([usable, handshake]);
+      const key = JSON.stringify([usable, handshake, this.#authorities.has(handshake.demand?.authority ?? "")]);
       const made = ends.get(key) ?? before.get(key) ?? this.#makeEnd(usable, handshake);
       ends.set(key, made);
       return made;
@@ -96,10 +102,18 @@ export class TlsHosts {
     const pairsOf = (each: readonly string[]) => each.flatMap((fingerprint) => this.#pairs.get(fingerprint) ?? []);
     return new TlsEnd({
       choices: [pairsOf(fingerprints), pairsOf([this.#defaultCertificate ?? ""]), [selfSigned]],
+      demand: this.#demand(handshake),
       options: handshakeOptions(this.#settings, handshake, ticketKeys),
       recordSize: this.#settings.sslBufferSize,
       listener,
       report: (reason) => report(fingerprints, reason),
     });
+  }
+
+  /** An authority that is not there vouches for nobody. */
+  #demand({ demand }: Handshake): EndDemand | null {
+    if (demand === undefined) return null;
+    const { chain = "", revoked = null } = this.#authorities.get(demand.authority) ?? {};
+    return { ...demand, chain, revoked };
   }
 }

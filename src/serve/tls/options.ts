@@ -3,6 +3,7 @@
  */
 import { constants, createHash } from "node:crypto";
 import type { TlsOptions } from "node:tls";
+import { type Demand, demandKey } from "../../model/client-auth.ts";
 import type { Handshake } from "../../model/snapshot.ts";
 import { usualCiphers } from "../../model/tls.ts";
 import type { TlsSettings } from "../../settings/tls.ts";
@@ -10,6 +11,8 @@ import type { TlsSettings } from "../../settings/tls.ts";
 /** `random` is the key in the place of one that is set: 48 bytes that all workers share. */
 export function handshakeOptions(settings: TlsSettings, handshake: Handshake, random: Uint8Array): TlsOptions {
   const { sslProtocols, sslCiphers, sslEcdhCurve, sslSessionTimeout, sslSessionTickets, useHttp2 } = settings;
+  // See demandOptions in end.ts.
+  const resumes = sslSessionTickets && handshake.demand === undefined;
   return {
     minVersion: sslProtocols[0] ?? "TLSv1.2",
     maxVersion: sslProtocols.at(-1) ?? "TLSv1.3",
@@ -19,10 +22,18 @@ export function handshakeOptions(settings: TlsSettings, handshake: Handshake, ra
     ALPNProtocols: useHttp2 ? ["h2", "http/1.1"] : ["http/1.1"],
     ticketKeys: ticketKeys(settings.sslSessionTicketKey, random),
     sessionTimeout: Math.max(1, Math.round(sslSessionTimeout / 1000)),
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (sslSessionTickets ? 0 : constants.SSL_OP_NO_TICKET),
-    // One for all hosts that demand nothing of their clients: a session begun for one may go on at another.
-    sessionIdContext: "sluice",
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (resumes ? 0 : constants.SSL_OP_NO_TICKET),
+    sessionIdContext: contextId(handshake.demand),
   };
+}
+
+/**
+ * Sessions go on where they began: one for all hosts that demand nothing of their clients, and another for each demand, so
+ * that no session leads past one even if it were resumed (CVE-2025-23419). At most 32 characters.
+ */
+function contextId(demand: Demand | undefined): string {
+  const key = demand === undefined ? null : demandKey(demand);
+  return key === null ? "sluice" : createHash("sha256").update(key).digest("hex").slice(0, 32);
 }
 
 /**
