@@ -31,6 +31,8 @@ export interface Peer {
   readonly tls: PeerTls | null;
 }
 
+const none: readonly string[] = [];
+
 export class RequestExchange implements Exchange {
   readonly head: RequestHead;
   readonly peer: Peer;
@@ -47,6 +49,9 @@ export class RequestExchange implements Exchange {
   forwardedHost: string;
   /** clientHeaders of the client that counts. */
   told: string;
+  /** Lower-case names of fields of the request, and of its answer, that HPACK is to index on no hop (RFC 7541, 6.2.3). */
+  neverIndexed: readonly string[] = none;
+  answerNeverIndexed: readonly string[] = none;
   requestId = "";
   /** Header lines for the upstream that tell who the client is by its certificate; null: the host asks for none. */
   identity: string | null = null;

@@ -218,7 +218,7 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     encoder.field(":scheme", pool.tls ? "https" : "http");
     encoder.field(":authority", head.authority);
     encoder.field(":path", exchange.upstreamTarget);
-    encoder.fieldLines(this.#plane.forwardedLines(exchange));
+    encoder.fieldLines(this.#plane.forwardedLines(exchange), exchange.neverIndexed);
     if (head.framing === "length") encoder.field("content-length", String(head.contentLength));
     // The only value that HTTP/2 allows, and one that gRPC servers insist on (RFC 9113, 8.2.2).
     if (head.value("te")?.toLowerCase().includes("trailers") === true) encoder.field("te", "trailers");
@@ -242,6 +242,7 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     this.#attempts.begun = true;
     exchange.status = status;
     exchange.upstreamStatus = status;
+    exchange.answerNeverIndexed = answer.neverIndexed;
     exchange.watched?.answers(status);
     let { lines } = answer;
     if (!answer.hasDate) lines += this.#plane.dateLine();

@@ -58,6 +58,7 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
     const { plane } = this.#connection.host;
     const exchange = new RequestExchange(head, this.#connection.peer, plane.clock());
     this.#exchange = exchange;
+    exchange.neverIndexed = read.neverIndexed;
     // The body flows once there is an upstream to take it.
     if (!ended) this.#stream.pause();
     const forward = handle(plane, this, exchange);
@@ -183,7 +184,7 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
     const { encoder } = stream.session.sender;
     encoder.begin();
     encoder.field(":status", String(status));
-    encoder.fieldLines(lines);
+    encoder.fieldLines(lines, this.#exchange?.answerNeverIndexed);
     if (length !== -1) encoder.field("content-length", String(length));
     stream.sendHead(encoder.finish(), false);
   }

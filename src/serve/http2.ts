@@ -58,6 +58,8 @@ interface Made {
 
 /** A request as the one parser of all protocols has read it. */
 export interface ReadRequest {
+  /** Of its fields, those that are to be indexed on no further hop. */
+  readonly neverIndexed: readonly string[];
   readonly head: RequestHead;
   /** An extended CONNECT (RFC 8441). */
   readonly webSocket: boolean;
@@ -171,7 +173,7 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
     const head = (shared ? undefined : this.#heads.pop()) ?? new RequestHead();
     const error = parseRequestHead(text.text, head);
     if (error !== null) return error.status;
-    const request: ReadRequest = { head, webSocket: text.webSocket, shared };
+    const request: ReadRequest = { head, neverIndexed: list.neverIndexed, webSocket: text.webSocket, shared };
     if (shared) list.made = { ended, request } satisfies Made;
     return request;
   }

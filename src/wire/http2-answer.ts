@@ -11,6 +11,7 @@ export interface Answer {
   readonly reason: string;
   /** The lines to pass on. */
   readonly lines: string;
+  readonly neverIndexed: readonly string[];
   /** Of the body in bytes, or as announced where there is none; -1: not known. */
   readonly length: number;
   /** A body of that length follows. */
@@ -31,6 +32,7 @@ export function readAnswer(list: FieldList, method: string, head: ResponseHead):
     status: head.status,
     reason: head.reason,
     lines: head.forwarded,
+    neverIndexed: list.neverIndexed,
     length: head.framing === "length" ? head.contentLength : head.announcedLength,
     exact: head.framing === "length",
     bodiless: head.framing === "none",

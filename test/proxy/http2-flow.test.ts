@@ -7,10 +7,13 @@ import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import type { Policy } from "../../src/model/policy.ts";
 import type { Snapshot } from "../../src/model/snapshot.ts";
-import { errorCode, frameType, setting } from "../../src/wire/http2/protocol.ts";
+import { HpackDecoder } from "../../src/wire/hpack/decoder.ts";
+import { errorCode, flag, frameType, setting } from "../../src/wire/http2/protocol.ts";
 import {
+  block,
   data,
   frame,
+  getFields,
   headers,
   postFields,
   RawHttp2,
@@ -113,6 +116,23 @@ describe("connections to HTTP/2 upstreams", () => {
     const raw = await RawHttp2.open(plane.plane.ports.https);
     raw.send(headers(1, postFields, false), data(1, ""));
     assert.equal((await raw.answer(1)).status, 200);
+    raw.close();
+  });
+
+  it("index nowhere what either side has marked so", async () => {
+    const secret = Buffer.from("\x10\x03x-s\x01v", "latin1");
+    const mark = (fields: typeof ok | typeof getFields): Buffer => Buffer.concat([block(fields), secret]);
+    let asked: readonly string[] = [];
+    await upstreamThat((connection) => {
+      void connection.wait(frameType.headers, 1).then(({ payload }) => {
+        asked = marked(payload);
+        connection.send(frame(frameType.headers, flag.endHeaders | flag.endStream, 1, mark(ok)));
+      });
+    });
+    const raw = await RawHttp2.open(plane.plane.ports.https);
+    raw.send(frame(frameType.headers, flag.endHeaders | flag.endStream, 1, mark(getFields)));
+    const { payload } = await raw.wait(frameType.headers, 1);
+    assert.deepEqual([asked, marked(payload)], [["x-s"], ["x-s"]]);
     raw.close();
   });
 
@@ -313,6 +333,13 @@ describe("connections to HTTP/2 upstreams", () => {
     assert.ok(code === 504 || code === 502, String(code));
   });
 });
+
+/** Names of fields in a head that is the first of its connection, which are to be indexed nowhere. */
+function marked(head: Buffer): readonly string[] {
+  const decoder = new HpackDecoder(4096);
+  assert.equal(decoder.decode(head, 0, head.length, { listSize: 10_000, fields: 100 }, []), null);
+  return decoder.neverIndexed;
+}
 
 /** The value once it has not changed for a while. */
 async function standstill(read: () => number): Promise<number> {

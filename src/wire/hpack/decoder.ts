@@ -3,6 +3,7 @@
  * other side's. Whether names and values are fit for HTTP is for the parser of heads to say.
  */
 import { DecoderTable } from "./decoder-table.ts";
+import { fieldName, indexing } from "./field-names.ts";
 import { decodeHuffman } from "./huffman.ts";
 import { defaultTableSize, entryOverhead } from "./static-table.ts";
 
@@ -43,7 +44,10 @@ export class HpackDecoder {
     return this.#table.generation;
   }
 
-  /** Names in the last block whose values must not be indexed by whoever passes them on (RFC 7541, 6.2.3). */
+  /**
+   * Names in the last block whose values must not be indexed by whoever passes them on (RFC 7541, 6.2.3), without those that
+   * our encoder never indexes anyway.
+   */
   get neverIndexed(): readonly string[] {
     return this.#neverIndexed;
   }
@@ -110,6 +114,7 @@ export class HpackDecoder {
   }
 
   #marked(name: string): void {
+    if (fieldName(name)?.indexing === indexing.never) return;
     if (this.#neverIndexed === none) this.#neverIndexed = [];
     this.#neverIndexed.push(name);
   }

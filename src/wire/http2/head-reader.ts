@@ -9,6 +9,8 @@ import { errorCode } from "./protocol.ts";
 export interface FieldDecoder {
   /** Changes with every change of the table. */
   readonly generation: number;
+  /** Names in the last block whose values are not to be indexed by whoever passes them on. */
+  readonly neverIndexed: readonly string[];
   /** Appends names and values in turn to `out`. */
   decode(
     bytes: Buffer,
@@ -22,6 +24,8 @@ export interface FieldDecoder {
 export interface FieldList {
   /** Names and values in turn, as latin1; not complete when the list is too large. */
   readonly fields: readonly string[];
+  /** Lower-case names whose values are not to be indexed by whoever passes them on (RFC 7541, 6.2.3). */
+  readonly neverIndexed: readonly string[];
   /** too-large: well-formed, but more than this side said that it takes. */
   readonly verdict: "good" | "malformed" | "too-large";
   /** It has come before, and is likely to come again. */
@@ -89,7 +93,8 @@ export class HeadReader {
     const error = this.#decoder.decode(bytes, from, to, this.#limits, fields);
     if (error === "compression-error") return errorCode.compressionError;
     const verdict = error === "list-too-large" ? "too-large" : isMalformed(fields, kind) ? "malformed" : "good";
-    const list: FieldList = { fields, verdict, repeated: false, made: null };
+    const { neverIndexed } = this.#decoder;
+    const list: FieldList = { fields, neverIndexed, verdict, repeated: false, made: null };
     if (this.#generation !== this.#decoder.generation) {
       // This block has changed the table, or one before it: sent again it would mean something else.
       this.#generation = this.#decoder.generation;

@@ -12,8 +12,8 @@ export interface FieldEncoder {
   setMaxTableSize(size: number): void;
   begin(): void;
   field(name: string, value: string, sensitive?: boolean): void;
-  /** "Name: value\r\n" lines. */
-  fieldLines(lines: string): void;
+  /** "Name: value\r\n" lines; `neverIndexed`: see FieldList. */
+  fieldLines(lines: string, neverIndexed?: readonly string[]): void;
   /** Valid until the next begin(). */
   finish(): Buffer;
 }
