@@ -203,6 +203,31 @@ describe("TLS", () => {
     }
   });
 
+  it("offers one host other ciphers than the settings say, and in the order of whoever is to decide", async () => {
+    const [first, second] = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"];
+    const served = { certificates: ["aa"], secrets: [] };
+    const snapshot = withCertificates(oneRoute([upstream.port]), [exact], []);
+    const tls = [
+      { ...served, host: "order.example", handshake: { preferServerCiphers: false } },
+      { ...served, host: "other.example", handshake: { ciphers: second } },
+      { ...served, host: "shop.example" },
+    ];
+    await plane.publish({ ...snapshot, tls }, keysOf([exact]));
+    const cipherOf = async (servername: string, ciphers: string): Promise<string> => {
+      const client = await plane.connectTls({ servername, ciphers, maxVersion: "TLSv1.2" });
+      const { name } = (client.socket as TLSSocket).getCipher();
+      client.socket.destroy();
+      return name;
+    };
+    assert.equal(await cipherOf("shop.example", `${second}:${first}`), first);
+    assert.equal(await cipherOf("order.example", `${second}:${first}`), second);
+    assert.equal(await cipherOf("other.example", `${first}:${second}`), second);
+    await assert.rejects(cipherOf("other.example", first));
+    const latest = await plane.connectTls({ servername: "other.example" });
+    assert.equal((latest.socket as TLSSocket).getProtocol(), "TLSv1.3");
+    latest.socket.destroy();
+  });
+
   it("reads a first message that comes byte by byte", async () => {
     await plane.publish(
       withCertificates(oneRoute([upstream.port]), [exact], [["shop.example", "aa"]]),
