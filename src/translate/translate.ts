@@ -3,6 +3,7 @@
  * Pure: the same objects, settings, addresses and time give the same Translation, whatever order the objects came in
  * and whatever was translated before. What did not change keeps the identity that it has in `previous`.
  */
+import { quote } from "../features/feature.ts";
 import { compareProblems, compareText, type Problem } from "../model/problem.ts";
 import type { Backend, Host, PrivateKeys, Snapshot, StreamService, Upstream } from "../model/snapshot.ts";
 import type { Objects, Service } from "../sources/objects.ts";
@@ -28,6 +29,10 @@ export interface TranslateSettings extends ClassSettings, BackendSettings, RuleS
   readonly defaultBackendService: string | null;
   /** `namespace/name`; null: the self-signed certificate. */
   readonly defaultSslCertificate: string | null;
+  /** `namespace/name`; null: none. */
+  readonly publishService: string | null;
+  /** Files that are read in place of a cluster, which have no status to write. */
+  readonly manifests: readonly string[];
 }
 
 export interface TranslateInput {
@@ -92,6 +97,7 @@ export function translate(input: TranslateInput, previous: Translation | null): 
     ...certificates.problems,
     ...backends.problems,
     ...unmatched.problems,
+    ...publishProblems(input),
     ...streamProblems,
     ...addressProblemsOf([...upstreams, ...streams], input),
   ];
@@ -197,6 +203,13 @@ function defaultBackend(
   if (mistake === null) return { backend, problems: [] };
   const message = `the built-in 404 page answers what no rule matches: ${mistake.message}`;
   return { backend: none, problems: [settingProblem("default-backend-service", message)] };
+}
+
+function publishProblems({ objects, settings }: TranslateInput): readonly Problem[] {
+  const { publishService, manifests } = settings;
+  if (publishService === null || manifests.length > 0 || objects.services.has(publishService)) return [];
+  const message = `the status of Ingresses stays as it is, for Service ${quote(publishService)} does not exist; create it, or correct the name`;
+  return [settingProblem("publish-service", message)];
 }
 
 function* backendsOf(hosts: readonly Host[], unmatched: Backend): Generator<Backend> {

@@ -19,6 +19,8 @@ export const translateSettings: TranslateSettings = {
   watchIngressWithoutClass: false,
   defaultBackendService: null,
   defaultSslCertificate: null,
+  publishService: null,
+  manifests: [],
   allowExternalName: true,
   proxyBodySize: 1024 ** 2,
   proxyConnectTimeout: 5000,

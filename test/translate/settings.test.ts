@@ -28,3 +28,23 @@ describe("a changed setting", () => {
     assert.deepEqual(translate(inputOf(all), after), before);
   });
 });
+
+describe("a publish Service that does not exist", () => {
+  const settings = { publishService: "system/sluice" };
+
+  it("is told, until it is there", () => {
+    const without = translate(inputOf(objects(), { settings }), null);
+    assert.deepEqual(
+      without.problems.map(({ code, object }) => [code, object.name]),
+      [["InvalidSetting", "--publish-service"]],
+    );
+    assert.match(without.problems[0]?.message ?? "", /Service "system\/sluice" does not exist; create it/);
+    const present = translate(inputOf(objects(service("system/sluice")), { settings }), without);
+    assert.deepEqual(present.problems, []);
+  });
+
+  it("is nobody's concern where files are read, which have no status", () => {
+    const files = { ...settings, manifests: ["rules"] };
+    assert.deepEqual(translate(inputOf(objects(), { settings: files }), null).problems, []);
+  });
+});

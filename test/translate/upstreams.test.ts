@@ -47,6 +47,69 @@ describe("the endpoints of a Service port", () => {
       endpoints: "shop/web/80:",
     },
     {
+      title: "follow the number that the Service aims at while the slice has the port's old name",
+      backend: "web:80",
+      objects: [
+        service("shop/web", { ports: ["new:80:8080", "admin:81:9001"] }),
+        slice("shop/web", { ports: ["old:8080", "admin:9001"], ready: ["10.0.0.1"] }),
+      ],
+      endpoints: "shop/web/80: 10.0.0.1:8080",
+    },
+    {
+      title: "do not follow that number to a port that another port of the Service claims by its name",
+      backend: "web:80",
+      objects: [
+        service("shop/web", { ports: ["new:80:9001", "admin:81:9001"] }),
+        slice("shop/web", { ports: ["admin:9001"], ready: ["10.0.0.1"] }),
+      ],
+      endpoints: "shop/web/80:",
+    },
+    {
+      title: "do not follow it to a port of another number",
+      backend: "web:80",
+      objects: [
+        service("shop/web", { ports: ["new:80:8080"] }),
+        slice("shop/web", { ports: ["old:9000"], ready: ["10.0.0.1"] }),
+      ],
+      endpoints: "shop/web/80:",
+    },
+    {
+      title: "are those of the only port on both sides while it is renamed, where the target has a name",
+      backend: "web:80",
+      objects: [
+        service("shop/web", { ports: ["new:80:web"] }),
+        slice("shop/web", { ports: ["old:9000"], ready: ["10.0.0.1"] }),
+      ],
+      endpoints: "shop/web/80: 10.0.0.1:9000",
+    },
+    {
+      title: "are not guessed where the target has a name and the slice has several ports",
+      backend: "web:80",
+      objects: [
+        service("shop/web", { ports: ["new:80:web"] }),
+        slice("shop/web", { ports: ["old:9000", "other:9001"], ready: ["10.0.0.1"] }),
+      ],
+      endpoints: "shop/web/80:",
+    },
+    {
+      title: "are not guessed where the target has a name and the Service has several ports",
+      backend: "web:80",
+      objects: [
+        service("shop/web", { ports: ["new:80:web", "admin:81:9001"] }),
+        slice("shop/web", { ports: ["old:9000"], ready: ["10.0.0.1"] }),
+      ],
+      endpoints: "shop/web/80:",
+    },
+    {
+      title: "are those of the name where a port of the number that is aimed at has another",
+      backend: "web:80",
+      objects: [
+        service("shop/web", { ports: ["http:80:8080"] }),
+        slice("shop/web", { ports: ["http:9000", "old:8080"], ready: ["10.0.0.1"] }),
+      ],
+      endpoints: "shop/web/80: 10.0.0.1:9000",
+    },
+    {
       title: "leave out a slice's port of another protocol",
       objects: [service("shop/web"), slice("shop/web", { ports: ["8080/UDP"], ready: ["10.0.0.1"] })],
       endpoints: "shop/web/80:",

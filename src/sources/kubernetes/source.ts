@@ -11,6 +11,7 @@ import type { Mapping } from "../validate/values.ts";
 import type { Api } from "./api.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Collection, collectionOf, namespaceOf, singleOf, slicesOf } from "./collection.ts";
+import { leaveToNames, namedElsewhere } from "./elsewhere.ts";
 import type { FailureKind } from "./failure.ts";
 import { Handover } from "./handover.ts";
 import { Intake } from "./intake.ts";
@@ -185,7 +186,9 @@ export class KubernetesSource implements Source {
     const { namespaces = [], secrets, configMaps = [], services = [], backends = [] } = this.#options;
     const kinds: readonly Kind[] = ["Ingress", "Service", "EndpointSlice"];
     const places = namespaces.length === 0 ? [""] : namespaces;
-    const isOutside = (key: string): boolean => namespaces.length > 0 && !namespaces.includes(namespaceOf(key));
+    // A namespace that a selector chooses now may be another one later.
+    const isOutside = (key: string): boolean =>
+      this.#selected !== null || (namespaces.length > 0 && !namespaces.includes(namespaceOf(key)));
     const tls = { fieldSelector: "type=kubernetes.io/tls" };
     return [
       collectionOf("IngressClass"),
@@ -220,9 +223,13 @@ export class KubernetesSource implements Source {
   async #follow(collection: Collection): Promise<void> {
     const selected = this.#selected;
     // The collections of certain objects were asked for by their names.
-    const all = selected === null || "fieldSelector" in collection.query || collection.kind === "IngressClass";
+    const isNamed = Object.keys(collection.query).length > 0;
+    const all = selected === null || isNamed || collection.kind === "IngressClass";
     const accepts = all ? () => true : (namespace: string) => selected.has(namespace);
-    const { reflector, synced } = this.#begin(collection, this.#sink(collection.kind), accepts);
+    const { services = [], backends = [] } = this.#options;
+    const isElsewhere = namedElsewhere(collection.kind, new Set(services), new Set(backends));
+    const every = this.#sink(collection.kind);
+    const { reflector, synced } = this.#begin(collection, all ? every : leaveToNames(every, isElsewhere), accepts);
     if (!all) this.#namespaced.push(reflector);
     if (collection.kind === "Secret") this.#tls.push(reflector);
     await synced;

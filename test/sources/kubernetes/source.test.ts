@@ -314,6 +314,48 @@ describe("the Kubernetes source", () => {
       assert.deepEqual([...store.objects.configMaps.keys()], ["system/sluice"]);
     });
 
+    it("reads what settings name whether a selector chooses its namespace or not", async () => {
+      const server = await serve();
+      const { cluster } = server;
+      const serving = { serve: "yes" };
+      cluster.put(rawNamespace("shop", serving));
+      cluster.put(rawNamespace("system"));
+      for (const key of ["system/publish", "system/default", "system/other", "shop/web"]) {
+        cluster.put(rawService(key));
+        cluster.put(rawSlice(key, "a", ["10.0.0.1"]));
+      }
+      const observed: string[] = [];
+      const { source, store } = open(server, {
+        namespaceSelector: "serve=yes",
+        services: ["system/publish"],
+        backends: ["system/default"],
+        observer: {
+          put: (kind, key) => void (kind === "Service" && observed.push(`put ${key}`)),
+          delete: (kind, key) => void (kind === "Service" && observed.push(`delete ${key}`)),
+        },
+      });
+      await source.start();
+      const { services, endpointSlices } = store.objects;
+      const present = () => `${[...services.keys()].sort()} ${[...endpointSlices.keys()].sort()}`;
+      const named = "shop/web,system/default,system/publish shop/web,system/default";
+      assert.equal(present(), named);
+      cluster.put(rawNamespace("system", serving));
+      await until(
+        () =>
+          present() ===
+          "shop/web,system/default,system/other,system/publish shop/web,system/default,system/other,system/publish",
+        "the others of a namespace that is chosen now",
+      );
+      cluster.put(rawNamespace("system"));
+      await until(() => present() === named, "them alone to go when it is not chosen any more");
+      assert.deepEqual(
+        observed.filter((line) => line.endsWith("system/publish")),
+        ["put system/publish"],
+      );
+      cluster.delete("Service", "system/publish");
+      await until(() => !services.has("system/publish"), "a Service that is deleted to go");
+    });
+
     it("follows the namespaces that a selector chooses, as their labels change", async () => {
       const server = await serve();
       const { cluster } = server;
