@@ -51,13 +51,15 @@ export function readCase(value: unknown, from: Pick<Case, "name" | "manifests" |
 /** `web: 10.1.0.1:8080`, or a mapping with `addresses`, `tls` and `refuses`. */
 function readUpstream([name, value, place]: readonly [string, unknown, string]): CaseUpstream {
   if (typeof value === "string") {
-    return { name, addresses: [value], tls: false, refuses: false };
+    return { name, addresses: [value], tls: false, certificate: [], demandsCertificate: false, refuses: false };
   }
   const fields = new Fields(value, place);
   const upstream = {
     name,
     addresses: fields.list("addresses", asText),
     tls: fields.flag("tls"),
+    certificate: fields.list("certificate", asText),
+    demandsCertificate: fields.flag("demandsCertificate"),
     refuses: fields.flag("refuses"),
   };
   fields.finish();

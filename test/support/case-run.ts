@@ -25,9 +25,9 @@ export async function runCase(
   const upstreams: RecordingUpstream[] = [];
   let proxy: RunningProxy | null = null;
   try {
-    for (const { name, tls, refuses } of testCase.upstreams) {
+    for (const { name, refuses, ...options } of testCase.upstreams) {
       if (!refuses) {
-        upstreams.push(await RecordingUpstream.start(name, { tls }, (seen) => script.answer(seen)));
+        upstreams.push(await RecordingUpstream.start(name, options, (seen) => script.answer(seen)));
       }
     }
     const ports = new Map(upstreams.map(({ name, port }) => [name, port]));

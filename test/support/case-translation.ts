@@ -5,12 +5,13 @@ import type { Endpoint, PrivateKeys, Snapshot } from "../../src/model/snapshot.t
 import { parseCommandLine } from "../../src/settings/parse.ts";
 import type { Settings } from "../../src/settings.ts";
 import { Manifest } from "../../src/sources/files/manifest.ts";
+import type { Secret } from "../../src/sources/objects.ts";
 import { ObjectStore } from "../../src/sources/store.ts";
 import { translate } from "../../src/translate/translate.ts";
 import { credentialsOf } from "./case-credentials.ts";
 import type { Case } from "./cases.ts";
-import { secret, tlsSecret } from "./fixtures.ts";
-import { makeCertificate } from "./pki.ts";
+import { secret } from "./fixtures.ts";
+import { type MadeCertificate, makeCertificate, testRoot } from "./pki.ts";
 
 export interface TranslatedCase {
   readonly snapshot: Snapshot;
@@ -22,7 +23,7 @@ export interface TranslatedCase {
 export async function translateCase(testCase: Case): Promise<TranslatedCase> {
   const manifest = new Manifest(testCase.file);
   await manifest.update(Buffer.from(testCase.manifests));
-  const secrets = [...testCase.secrets].map(([id, made]) => tlsSecret(id, makeCertificate(made)));
+  const secrets = [...testCase.secrets].map(([id, made]) => withRoot(id, makeCertificate(made)));
   const authorities = [...credentialsOf(testCase).authorities].map(([id, data]) => secret(id, data));
   const store = new ObjectStore();
   store.batch(() => {
@@ -38,6 +39,11 @@ export async function translateCase(testCase: Case): Promise<TranslatedCase> {
   const found = [...manifest.problems, ...problems].map(({ code }) => code).sort(compareText);
   assert.deepEqual(found, [...testCase.problems].sort(compareText), "the problems that translation finds");
   return { snapshot, keys, settings };
+}
+
+/** As cert-manager writes it: the pair, and the root beside it. */
+function withRoot(id: string, { cert, key }: MadeCertificate): Secret {
+  return secret(id, { "tls.crt": cert, "tls.key": key, "ca.crt": testRoot().ca }, "kubernetes.io/tls");
 }
 
 /** `settings` of a case are flags without their dashes. */

@@ -58,6 +58,10 @@ export interface CaseUpstream {
   /** "10.1.0.1:8080", as the manifests have it. */
   readonly addresses: readonly string[];
   readonly tls: boolean;
+  /** DNS names of its certificate, which the root of the tests has signed; empty: a self-signed one. */
+  readonly certificate: readonly string[];
+  /** It takes no client without a certificate of that root. */
+  readonly demandsCertificate: boolean;
   /** Nothing listens there. */
   readonly refuses: boolean;
 }

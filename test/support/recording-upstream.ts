@@ -3,10 +3,10 @@
  * itself (message-reader.ts), so it can also answer what no HTTP library would.
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type TLSSocket } from "node:tls";
-import type { UpstreamReply } from "./cases.ts";
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
+import type { CaseUpstream, UpstreamReply } from "./cases.ts";
 import { type Message, MessageReader, valuesOf } from "./message-reader.ts";
-import { makeCertificate } from "./pki.ts";
+import { makeCertificate, testRoot } from "./pki.ts";
 
 export interface SeenRequest extends Message {
   readonly upstream: string;
@@ -23,7 +23,7 @@ export class RecordingUpstream {
   /** `answer` is asked for each request that has arrived in full. */
   static async start(
     name: string,
-    options: { readonly tls: boolean },
+    options: Pick<CaseUpstream, "tls" | "certificate" | "demandsCertificate">,
     answer: (seen: SeenRequest) => UpstreamReply,
   ): Promise<RecordingUpstream> {
     const sockets = new Set<Socket>();
@@ -33,7 +33,7 @@ export class RecordingUpstream {
       socket.on("error", () => socket.destroy());
       serve(socket, name, answer).catch(() => socket.destroy());
     };
-    const server = options.tls ? createTlsServer(selfSigned(), accept) : createServer(accept);
+    const server = options.tls ? createTlsServer(identityOf(options), accept) : createServer(accept);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(0, "127.0.0.1", resolve);
@@ -61,9 +61,17 @@ export class RecordingUpstream {
   }
 }
 
-function selfSigned(): { readonly cert: string; readonly key: string } {
-  const { cert, key } = makeCertificate({ names: ["upstream.test"], issuer: "self" });
-  return { cert, key };
+function identityOf({
+  certificate,
+  demandsCertificate,
+}: Pick<CaseUpstream, "certificate" | "demandsCertificate">): TlsOptions {
+  const { cert, key } =
+    certificate.length === 0
+      ? makeCertificate({ names: ["upstream.test"], issuer: "self" })
+      : makeCertificate({ names: certificate });
+  return demandsCertificate
+    ? { cert, key, requestCert: true, rejectUnauthorized: true, ca: testRoot().ca }
+    : { cert, key };
 }
 
 async function serve(
