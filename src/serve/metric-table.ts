@@ -266,6 +266,16 @@ export const metrics: readonly Metric[] = [
       );
     },
   },
+  {
+    name: "sluice_upstream_certificate_expiry_timestamp_seconds",
+    type: "gauge",
+    labels: ["secret"],
+    help: "When the certificate of a Secret that is shown to upstreams expires, in seconds since the epoch.",
+    samples: ({ gauges: { snapshot } }) =>
+      snapshot.clientCertificates.flatMap(({ secrets, notAfter }) =>
+        secrets.map((secret) => ({ labels: { secret }, value: notAfter / 1000 })),
+      ),
+  },
   ...streamMetrics,
   ...clusterMetrics,
   {

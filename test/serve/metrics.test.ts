@@ -194,6 +194,15 @@ describe("/metrics", () => {
     ]);
   });
 
+  it("tells when certificates end that upstreams are shown", async () => {
+    const shown = { fingerprint: "f2", chain: "", names: [], notAfter: 6_000_000, secrets: ["shop/a", "shop/b"] };
+    const text = await new Plane([], { snapshot: { ...emptySnapshot, clientCertificates: [shown] } }).scrape();
+    assert.deepEqual(samplesOf(text, "sluice_upstream_certificate_expiry_timestamp_seconds"), [
+      'sluice_upstream_certificate_expiry_timestamp_seconds{secret="shop/a"} 6000',
+      'sluice_upstream_certificate_expiry_timestamp_seconds{secret="shop/b"} 6000',
+    ]);
+  });
+
   it("tells no age before the first configuration", async () => {
     assert.deepEqual(samplesOf(await new Plane([], { publishedAt: null }).scrape(), "sluice_config_age_seconds"), []);
   });
