@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import type { Endpoint, Snapshot } from "../../src/model/snapshot.ts";
+import type { Endpoint, Snapshot, Upstream } from "../../src/model/snapshot.ts";
+import { isOverTls, tlsName } from "../../src/model/upstream-tls.ts";
 import { translateCase } from "../support/case-translation.ts";
-import { type Case, type CaseRequest, loadCases } from "../support/cases.ts";
+import { type Case, type CaseRequest, type CaseUpstream, loadCases } from "../support/cases.ts";
 import { Decider, type Decision } from "../support/decision.ts";
 import { toMap } from "../support/exchange.ts";
 
@@ -53,7 +54,20 @@ function statusOfFailure(
     return 413;
   }
   const names = namesBehind(testCase, snapshot, decision.upstream);
-  return testCase.upstreams.every(({ name, refuses }) => refuses || !names.includes(name)) ? 502 : null;
+  const asked = snapshot.upstreams.find((upstream) => upstream.key === decision.upstream);
+  return testCase.upstreams.every((each) => each.refuses || !names.includes(each.name) || failsTls(each, asked))
+    ? 502
+    : null;
+}
+
+/** One of both does not like the other's certificate. */
+function failsTls({ certificate, demandsCertificate }: CaseUpstream, asked: Upstream | undefined): boolean {
+  if (asked === undefined || !isOverTls(asked.protocol)) {
+    return false;
+  }
+  const { tls } = asked.options;
+  const isRefused = tls?.verify === true && !certificate.includes(tlsName(asked));
+  return isRefused || (demandsCertificate && (tls?.certificate ?? null) === null);
 }
 
 /** The upstreams of the case that stand behind an upstream of the Snapshot. */
