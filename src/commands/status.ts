@@ -83,6 +83,7 @@ export class Status implements AdminSource {
       lastEffectSeconds: state.lastEffectSeconds,
       failures: state.failures,
       workerRestarts: dataPlane.workerRestarts,
+      health: dataPlane.health,
       linesDropped: this.#parts.sink.droppedLines,
       cluster: this.#cluster(),
     };

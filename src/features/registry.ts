@@ -23,13 +23,16 @@ import type {
   Row,
 } from "./feature.ts";
 import { handshake as handshakeFeature } from "./handshake.ts";
+import { healthCheck } from "./health-check.ts";
 import { loadBalance } from "./load-balance.ts";
 import { type Found, findAnnotations, keysOf } from "./lookup.ts";
+import { outlierEjection } from "./outlier-ejection.ts";
 import { permanentRedirect } from "./permanent-redirect.ts";
 import { proxySsl } from "./proxy-ssl.ts";
 import { rewrite } from "./rewrite.ts";
 import { sendProxy } from "./send-proxy.ts";
 import { serviceUpstream } from "./service-upstream.ts";
+import { slowStart } from "./slow-start.ts";
 import { sourceRange } from "./source-range.ts";
 import { sslPassthrough } from "./ssl-passthrough.ts";
 import { sslRedirect } from "./ssl-redirect.ts";
@@ -57,6 +60,9 @@ export const features: readonly Feature[] = [
   loadBalance,
   proxySsl,
   sendProxy,
+  slowStart,
+  outlierEjection,
+  healthCheck,
   canary,
   timeouts,
 ];

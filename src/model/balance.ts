@@ -7,6 +7,7 @@ export interface BalanceOptions {
   /** Milliseconds in which the share of an endpoint that joins grows from next to nothing to a full one. */
   readonly slowStart?: number;
   readonly ejection?: Ejection;
+  readonly healthCheck?: HealthCheck;
 }
 
 /**
@@ -35,4 +36,29 @@ export interface Ejection {
   readonly percent: number;
   /** Answers of the classes 5xx are failures, too. */
   readonly serverErrors: boolean;
+}
+
+/** Endpoints are asked at intervals whether they are well. Times in milliseconds. */
+export interface HealthCheck {
+  readonly probe: HttpProbe | GrpcProbe;
+  readonly interval: number;
+  readonly timeout: number;
+  /** Good checks in a row after which an endpoint gets requests again, and bad ones after which it gets none. */
+  readonly healthyThreshold: number;
+  readonly unhealthyThreshold: number;
+  /** null: the endpoint's own. */
+  readonly port: number | null;
+}
+
+export interface HttpProbe {
+  readonly kind: "http";
+  readonly path: string;
+  /** Ranges, from and to, of the statuses of a good answer. */
+  readonly statuses: readonly (readonly [number, number])[];
+}
+
+/** grpc.health.v1; "" asks for the whole server. */
+export interface GrpcProbe {
+  readonly kind: "grpc";
+  readonly service: string;
 }

@@ -74,7 +74,11 @@ export class LiveUpstream {
     const member = this.members.find(({ pool }) => pool.address === address);
     if (member === undefined || member.usable === usable) return;
     member.usable = usable;
-    if (usable) this.#slowStart?.begin(member);
+    if (usable) {
+      // What it failed before counts no more.
+      member.load?.succeeded();
+      this.#slowStart?.begin(member);
+    }
     this.#choose();
   }
 

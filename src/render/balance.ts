@@ -16,7 +16,12 @@ export function writeBalance({ algorithm }: UpstreamOptions): readonly Directive
 }
 
 /** What nginx does otherwise, one sentence each. */
-export function balanceDifferences({ algorithm }: UpstreamOptions): readonly string[] {
+export function balanceDifferences({
+  algorithm,
+  slowStart,
+  ejection,
+  healthCheck,
+}: UpstreamOptions): readonly string[] {
   const differences: string[] = [];
   if (algorithm?.kind === "ewma") {
     differences.push(
@@ -26,5 +31,14 @@ export function balanceDifferences({ algorithm }: UpstreamOptions): readonly str
   if (algorithm?.kind === "hash" && algorithm.subset !== null) {
     differences.push("upstream-hash-by-subset: nginx has no subsets; each key leads to one endpoint");
   }
+  if (slowStart !== undefined)
+    differences.push("slow-start: slow_start is part of NGINX Plus; new endpoints have their full share at once");
+  if (ejection !== undefined) {
+    differences.push(
+      "outlier-ejection: max_fails counts in each worker by itself, and not in a row; no endpoint is left out",
+    );
+  }
+  if (healthCheck !== undefined)
+    differences.push("health-check: health_check is part of NGINX Plus; no endpoint is asked");
   return differences;
 }

@@ -9,6 +9,7 @@ import type { Log } from "../log.ts";
 import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
 import { passedIdentities } from "./front/passthrough.ts";
+import { Health, type HealthReport } from "./health/health.ts";
 import { LoadRegistry } from "./loads.ts";
 import { type UnavailablePort, type WorkerSettings, workerSettings } from "./messages.ts";
 import { snapshotLabels } from "./route-labels.ts";
@@ -61,6 +62,7 @@ export interface DataPlane {
   readonly series: SeriesRegistry;
   readonly streamSeries: StreamRegistry;
   readonly workerRestarts: number;
+  readonly health: HealthReport;
 }
 
 /** Rejects with the system's reason when the ports cannot be listened on. */
@@ -77,7 +79,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const waiting = new Set<() => void>();
   const portListeners = new Set<() => void>();
   let ended = false;
-  const workers = new Workers({
+  const health = new Health(log, (changes) => workers.setHealth(changes));
+  const workers: Workers = new Workers({
     starts: counters.map((buffer) => ({
       counters: buffer,
       selfSigned,
@@ -87,6 +90,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     settings,
     series,
     loads: new LoadRegistry(count),
+    health,
     streamSeries,
     log,
     lines: options.accessLog,
@@ -147,6 +151,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     },
     async drain(graceMs) {
       await workers.drain(graceMs);
+      health.close();
       // Nobody is left to acknowledge, and nobody to wait for.
       ended = true;
       for (const look of [...waiting]) look();
@@ -159,6 +164,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     counters,
     series,
     streamSeries,
+    health,
     get workerRestarts() {
       return workers.restarts;
     },

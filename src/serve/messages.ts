@@ -7,6 +7,7 @@ import type { LogFields } from "../log.ts";
 import type { CompressionSettings } from "../model/compression.ts";
 import type { SnapshotPatch } from "../model/patch.ts";
 import type { TlsSettings } from "../settings/tls.ts";
+import type { HealthChange } from "./health/endpoint-health.ts";
 import type { LoadUpdate } from "./loads.ts";
 import type { SeriesUpdate } from "./series.ts";
 import type { KeyPair } from "./tls/key-pair.ts";
@@ -117,6 +118,8 @@ export type ToWorker =
       readonly streamSeries: SeriesUpdate | null;
     }
   | { readonly kind: "settings"; readonly revision: number; readonly settings: WorkerSettings }
+  /** Which endpoints may get requests, and which none any more. */
+  | { readonly kind: "health"; readonly changes: readonly HealthChange[] }
   | { readonly kind: "listen"; readonly on: ListenOn }
   /** Milliseconds. */
   | { readonly kind: "drain"; readonly grace: number };
@@ -129,5 +132,7 @@ export type FromWorker =
   | { readonly kind: "unavailable"; readonly ports: readonly UnavailablePort[] }
   | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "drained" }
+  /** An endpoint has failed as many requests in a row as its upstream bears. */
+  | { readonly kind: "failing"; readonly upstream: string; readonly address: string }
   | { readonly kind: "lines"; readonly lines: Uint8Array<ArrayBuffer> }
   | { readonly kind: "log"; readonly level: "warn" | "error"; readonly message: string; readonly fields: LogFields };

@@ -5,6 +5,7 @@
 import { problemCodes } from "../model/problem.ts";
 import { clusterMetrics } from "./cluster-metrics.ts";
 import { histogramLines, labelText, type SeriesRow } from "./exposition.ts";
+import { healthMetrics } from "./health-metrics.ts";
 import type { BulkMetric, Metric, PlainMetric, Reading, Sample } from "./metric.ts";
 import {
   durationBounds,
@@ -277,6 +278,7 @@ export const metrics: readonly Metric[] = [
       ),
   },
   ...streamMetrics,
+  ...healthMetrics,
   ...clusterMetrics,
   {
     name: "sluice_build_info",

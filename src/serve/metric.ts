@@ -4,6 +4,7 @@ import type { Snapshot } from "../model/snapshot.ts";
 import type { PublisherState } from "../sources/kubernetes/publisher.ts";
 import type { KindStats } from "../sources/kubernetes/stats.ts";
 import type { SeriesRow } from "./exposition.ts";
+import type { HealthReport } from "./health/health.ts";
 import type { StreamLabels } from "./stream/counters.ts";
 
 /** What the source and the publisher say of themselves. */
@@ -31,6 +32,7 @@ export interface Gauges {
   /** Translations that threw and Snapshots that were refused. */
   readonly failures: number;
   readonly workerRestarts: number;
+  readonly health: HealthReport;
   /** Access-log lines that the main thread could not write. */
   readonly linesDropped: number;
   /** Null: the objects come from files. */

@@ -24,6 +24,7 @@ import { httpDate, serverName, upgradeLines } from "../wire/reply.ts";
 import { ResponseHead } from "../wire/response-head.ts";
 import type { AccessLog } from "./access-record.ts";
 import { addressSet } from "./address-set.ts";
+import type { HealthChange } from "./health/endpoint-health.ts";
 import type { LoadTable } from "./loads.ts";
 import type { WorkerSettings } from "./messages.ts";
 import { canaryRoute, routeLabels, unmatchedHost, unmatchedRoute } from "./route-labels.ts";
@@ -39,6 +40,8 @@ export interface PlaneParts {
   readonly counters: WorkerCounters;
   readonly series: SeriesTable;
   readonly loads: LoadTable;
+  /** An endpoint of an upstream has failed as many requests in a row as that bears. */
+  readonly reportFailing: (upstream: string, address: string) => void;
   readonly accessLog: AccessLog;
   readonly reportFailure: (exchange: RequestExchange, cause: ProxyFailure) => void;
   /** An upstream cannot be spoken to as it is asked for. */
@@ -76,7 +79,7 @@ export class WorkerPlane implements Plane {
       clock: commonClock(),
       random: Math.random,
       placeOf: (upstream: string, index: number) => parts.loads.place(upstream, index),
-      failing: () => {},
+      failing: parts.reportFailing,
     };
     const security = { tls: this.#tls, refused: parts.reportUpstream };
     this.upstreams = new Upstreams(defaultPoolLimits, this.wheel, parts.counters, balance, security);
@@ -106,6 +109,11 @@ export class WorkerPlane implements Plane {
     this.routes = { table: this.#table, unmatched: this.#unmatched() };
     for (const key of patch.upstreams.gone) this.upstreams.remove(key);
     this.#tls.drop(patch);
+  }
+
+  /** For requests from now on. */
+  setHealth(changes: readonly HealthChange[]): void {
+    for (const { upstream, address, usable } of changes) this.upstreams.setUsable(upstream, address, usable);
   }
 
   /** For requests from now on. Routes have the settings that concern them in their policies, which come by apply(). */

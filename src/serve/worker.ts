@@ -45,7 +45,9 @@ function run(start: WorkerStart): void {
       fields: { upstream, reason },
     });
   const reportFailure = failureReporter();
-  const plane = new WorkerPlane({ settings, counters, series, loads, accessLog, reportFailure, reportUpstream });
+  const reportFailing = (upstream: string, address: string): void => send({ kind: "failing", upstream, address });
+  const told = { reportFailure, reportUpstream, reportFailing };
+  const plane = new WorkerPlane({ settings, counters, series, loads, accessLog, ...told });
   const tls = {
     settings,
     selfSigned: start.selfSigned,
@@ -98,6 +100,9 @@ function run(start: WorkerStart): void {
         acknowledge(message.revision);
         return;
       }
+      case "health":
+        plane.setHealth(message.changes);
+        return;
       case "settings": {
         const { settings } = message;
         accessLog.format = settings.accessLogFormat;

@@ -6,6 +6,8 @@ import { Worker } from "node:worker_threads";
 import type { Log } from "../log.ts";
 import { diffSnapshots, type SnapshotPatch, streamKey } from "../model/patch.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
+import type { HealthChange } from "./health/endpoint-health.ts";
+import type { Health } from "./health/health.ts";
 import type { LoadRegistry } from "./loads.ts";
 import type { FromWorker, ListenOn, ToWorker, UnavailablePort, WorkerSettings, WorkerStart } from "./messages.ts";
 import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
@@ -31,6 +33,7 @@ export interface WorkersOptions {
   readonly settings: WorkerSettings;
   readonly series: SeriesRegistry;
   readonly loads: LoadRegistry;
+  readonly health: Pick<Health, "follow" | "failing" | "everything">;
   readonly streamSeries: StreamRegistry;
   readonly log: Log;
   readonly lines: (lines: Uint8Array<ArrayBuffer>) => void;
@@ -116,6 +119,7 @@ export class Workers {
     const patch = diffSnapshots(before.snapshot, next.snapshot);
     const keys = newKeys(patch, next.keys);
     const loads = this.#options.loads.assign(patch.upstreams);
+    this.#options.health.follow(patch.upstreams);
     for (const [index, { worker }] of this.#slots.entries()) {
       const updates = { series: series?.[index] ?? null, streamSeries: streamSeries?.[index] ?? null, loads };
       send(worker, { kind: "apply", revision: next.revision, patch, keys, ...updates });
@@ -127,6 +131,11 @@ export class Workers {
     this.#settings = settings;
     this.#revision = revision;
     for (const { worker } of this.#slots) send(worker, { kind: "settings", revision, settings });
+  }
+
+  /** Tells every worker which endpoints may get requests. */
+  setHealth(changes: readonly HealthChange[]): void {
+    for (const { worker } of this.#slots) send(worker, { kind: "health", changes });
   }
 
   /** Resolves when every worker has drained; `grace` in milliseconds. Nothing can be published afterwards. */
@@ -210,6 +219,9 @@ export class Workers {
       case "drained":
         slot.drained = true;
         break;
+      case "failing":
+        this.#options.health.failing(message.upstream, message.address);
+        return;
       case "lines":
         this.#options.lines(message.lines);
         return;
@@ -254,6 +266,7 @@ export class Workers {
       streamSeries: null,
       loads: this.#options.loads.everything(),
     });
+    send(slot.worker, { kind: "health", changes: this.#options.health.everything() });
     send(slot.worker, { kind: "listen", on: this.#listenOn });
   }
 

@@ -106,6 +106,7 @@ async function scrape(routes: number): Promise<{ time: number; longest: number; 
     lastEffectSeconds: 0,
     failures: 0,
     workerRestarts: 0,
+    health: { counts: () => [], ejections: () => [], checks: () => [] },
     linesDropped: 0,
     cluster: null,
   };

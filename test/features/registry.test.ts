@@ -34,7 +34,8 @@ describe("the registry of features", () => {
 
   it("reads every default back from its own text", () => {
     const rows = features.flatMap((feature) => feature.rows.filter((row) => row.default !== ""));
-    const { policy, problems } = read(Object.fromEntries(rows.map((row) => [row.name, row.default])));
+    const texts = rows.map(({ name, own, default: text }) => [own ? `sluice.dev/${name}` : name, text]);
+    const { policy, problems } = read(Object.fromEntries(texts));
     assert.deepEqual(problems, []);
     assert.deepEqual(policy, plainPolicy);
   });
@@ -290,6 +291,20 @@ describe("readPolicy", () => {
     ["allowlist-source-range", ""],
     ["denylist-source-range", "everybody"],
     ["sluice.dev/proxy-protocol", "v3"],
+    ["sluice.dev/slow-start", "0"],
+    ["sluice.dev/outlier-ejection", "-1"],
+    ["sluice.dev/outlier-ejection-time", "10ms"],
+    ["sluice.dev/outlier-ejection-max-time", "long"],
+    ["sluice.dev/outlier-ejection-percent", "0"],
+    ["sluice.dev/outlier-ejection-5xx", "on"],
+    ["sluice.dev/health-check-path", "healthz"],
+    ["sluice.dev/health-check-grpc-service", "a b"],
+    ["sluice.dev/health-check-interval", "0"],
+    ["sluice.dev/health-check-timeout", "50ms"],
+    ["sluice.dev/health-check-healthy-threshold", "0"],
+    ["sluice.dev/health-check-unhealthy-threshold", "1000"],
+    ["sluice.dev/health-check-expected-status", "2xx"],
+    ["sluice.dev/health-check-port", "70000"],
     ["proxy-ssl-secret", "upstream-ca"],
     ["proxy-ssl-verify", "true"],
     ["proxy-ssl-verify-depth", "two"],

@@ -205,6 +205,7 @@ const upstream = (ciphers: fc.Arbitrary<string>): fc.Arbitrary<Upstream> =>
     options: fc.oneof(
       fc.constant(noOptions),
       fc.record({ algorithm }),
+      fc.record({ slowStart: fc.constant(1_000) }),
       fc.record({ tls: upstreamTls(ciphers) }),
       fc.constant({ sendProxy: 1 } as const),
     ),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { UpstreamOptions } from "../../src/model/snapshot.ts";
 import { endpointAddress, upstreamName } from "../../src/render/names.ts";
 import { findDirectives } from "../support/nginx-parser.ts";
 import { argsOf, host, locationsOf, render, route, serverNamed, snapshot, upstream } from "./snapshots.ts";
@@ -49,6 +50,31 @@ describe("the upstreams", () => {
     assert.deepEqual(argsOf(rendered, "grpc_pass"), [["grpc://shop.web.80"]]);
     assert.deepEqual(findDirectives([serverNamed(rendered, "a.example")], "proxy_read_timeout"), []);
     assert.equal(findDirectives([serverNamed(rendered, "a.example")], "grpc_read_timeout").length, 1);
+  });
+
+  it("choose among their endpoints as Sluice does, where nginx can, and say where it cannot", () => {
+    const ejection = { failures: 5, baseTime: 1, longestTime: 1, percent: 50, serverErrors: false };
+    const probe = { kind: "grpc", service: "" } as const;
+    const check = { probe, interval: 1, timeout: 1, healthyThreshold: 1, unhealthyThreshold: 1, port: null };
+    const rows: readonly (readonly [UpstreamOptions, string, RegExp | null])[] = [
+      [{}, "", null],
+      [{ algorithm: { kind: "least_conn" } }, "least_conn", null],
+      [{ algorithm: { kind: "ewma" } }, "", /ewma is Lua/],
+      [{ algorithm: { kind: "hash", key: "$host", subset: null } }, "hash $host consistent", null],
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how nginx writes a variable
+      [{ algorithm: { kind: "hash", key: "a$host", subset: 3 } }, "hash a${host} consistent", /no subsets/],
+      [{ slowStart: 1 }, "", /slow_start is part of NGINX Plus/],
+      [{ ejection }, "", /max_fails counts in each worker/],
+      [{ healthCheck: check }, "", /health_check is part of NGINX Plus/],
+    ];
+    for (const [options, directive, note] of rows) {
+      const rendered = render(snapshot({ upstreams: [upstream("web", { options })] }));
+      const [block] = findDirectives(rendered.directives, "upstream");
+      const [first] = block?.block ?? [];
+      assert.equal(first?.name === "server" ? "" : [first?.name, ...(first?.args ?? [])].join(" "), directive);
+      assert.equal(rendered.notes.length, note === null ? 0 : 1);
+      if (note !== null) assert.match(rendered.notes[0]?.reason ?? "", note);
+    }
   });
 
   it("have names without any character that means something in a URL, different for different keys", () => {

@@ -24,6 +24,7 @@ const quiet: Gauges = {
   lastEffectSeconds: 0.125,
   failures: 0,
   workerRestarts: 2,
+  health: { counts: () => [], ejections: () => [], checks: () => [] },
   linesDropped: 3,
   cluster: null,
 };

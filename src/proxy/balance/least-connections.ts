@@ -3,7 +3,7 @@ import type { Balancer, BalancerParts } from "./balancer.ts";
 import type { Member } from "./member.ts";
 
 /** Endpoints that are all looked at; of more, so many are drawn, the best of which is close to the best of all. */
-const lookedAt = 64;
+const lookedAt = 32;
 
 export class LeastConnections implements Balancer {
   readonly #parts: BalancerParts;

@@ -13,6 +13,8 @@ export class Member {
   usable = true;
   /** When it came to the others, in milliseconds of the balancer's clock. */
   joinedAt = Number.NEGATIVE_INFINITY;
+  /** When it was last told of that it fails, of the same clock. */
+  toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(pool: EndpointPool, load: Load | null) {
     this.pool = pool;

@@ -10,6 +10,9 @@ import type { Member } from "./member.ts";
 /** Milliseconds that a failed try counts as at least: one that is refused at once must not look like a fast answer. */
 const failureCost = 1_000;
 
+/** Milliseconds between two reports of one endpoint: where all fail, none is left out, and reports would never end. */
+const tellAtMost = 500;
+
 export interface WatchParts {
   /** Monotonic milliseconds. */
   readonly clock: () => number;
@@ -94,6 +97,10 @@ export class WatchedTry {
   #countFailure(borne: number): void {
     const failures = this.#member.load?.failed() ?? 0;
     // One worker of all sees the count that is reached, and again when the endpoint was left in.
-    if (failures > 0 && failures % borne === 0) this.#watch.failing(this.#member);
+    if (failures === 0 || failures % borne !== 0) return;
+    const now = this.#watch.clock();
+    if (now - this.#member.toldAt < tellAtMost) return;
+    this.#member.toldAt = now;
+    this.#watch.failing(this.#member);
   }
 }

@@ -346,6 +346,7 @@ async function scrape(
     lastEffectSeconds: 0,
     failures: 0,
     workerRestarts: 0,
+    health: { counts: () => [], ejections: () => [], checks: () => [] },
     linesDropped: 0,
     cluster: null,
   };

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { read } from "./read.ts";
+
+function options(values: Readonly<Record<string, string>>) {
+  return read(Object.fromEntries(Object.entries(values).map(([name, text]) => [`sluice.dev/${name}`, text])))
+    .upstreamOptions;
+}
+
+describe("the health of endpoints", () => {
+  it("is not asked for, nor are new ones spared, unless an Ingress says so", () => {
+    assert.deepEqual(options({}), {});
+    assert.deepEqual(options({ "outlier-ejection": "0", "outlier-ejection-time": "10s" }), {});
+    assert.deepEqual(options({ "health-check-interval": "10s" }), {});
+  });
+
+  it("has usual values for what an Ingress does not say", () => {
+    assert.deepEqual(options({ "outlier-ejection": "5" }).ejection, {
+      failures: 5,
+      baseTime: 30_000,
+      longestTime: 300_000,
+      percent: 50,
+      serverErrors: false,
+    });
+    assert.deepEqual(options({ "health-check-path": "/healthz" }).healthCheck, {
+      probe: { kind: "http", path: "/healthz", statuses: [[200, 399]] },
+      interval: 10_000,
+      timeout: 2_000,
+      healthyThreshold: 2,
+      unhealthyThreshold: 3,
+      port: null,
+    });
+    assert.deepEqual(options({ "slow-start": "1m" }), { slowStart: 60_000 });
+  });
+
+  it("is never ejected for longer than the longest time, which is no shorter than the first", () => {
+    const { ejection } = options({ "outlier-ejection": "1", "outlier-ejection-time": "10m" });
+    assert.deepEqual([ejection?.baseTime, ejection?.longestTime], [600_000, 600_000]);
+  });
+
+  it("is asked for by a path, by statuses and ranges of them, or by a gRPC service, of which a path goes first", () => {
+    const statuses = (text: string) => {
+      const probe = options({ "health-check-path": "/", "health-check-expected-status": text }).healthCheck?.probe;
+      return probe?.kind === "http" ? probe.statuses : null;
+    };
+    assert.deepEqual(statuses("204"), [[204, 204]]);
+    assert.deepEqual(statuses("200-299, 404"), [
+      [200, 299],
+      [404, 404],
+    ]);
+    for (const bad of ["299-200", "99", "600", "200-", ""]) assert.deepEqual(statuses(bad), [[200, 399]], bad);
+    const grpc = { "health-check-grpc-service": "shop.Cart", "health-check-port": "9000" };
+    assert.deepEqual(options(grpc).healthCheck?.probe, { kind: "grpc", service: "shop.Cart" });
+    assert.equal(options(grpc).healthCheck?.port, 9_000);
+    assert.deepEqual(options({ "health-check-grpc-service": "" }).healthCheck?.probe, { kind: "grpc", service: "" });
+    assert.equal(options({ ...grpc, "health-check-path": "/" }).healthCheck?.probe.kind, "http");
+  });
+});
