@@ -54,6 +54,39 @@ describe("the choice among endpoints", () => {
     });
   }
 
+  for (const [name, options] of everyAlgorithm) {
+    it(`loses no request while endpoints come and go, with ${name}`, async () => {
+      const all = await Promise.all(["a", "b", "c", "d"].map(named));
+      const ports = all.map(({ port }) => port);
+      await publish(ports, options);
+      let changing = true;
+      let sent = 0;
+      const load = async (): Promise<void> => {
+        const client = await plane.connect();
+        while (changing) {
+          client.send(get(`/${sent++}`));
+          assert.match((await client.response()).startLine, / 200 /);
+        }
+        client.socket.destroy();
+      };
+      const clients = Array.from({ length: 8 }, load);
+      for (let change = 0; change < 40; change++) {
+        // Never all of them, and every one is away and back several times.
+        await publish(
+          ports.filter((_, index) => index === change % 4 || (change >> (index % 3)) % 2 === 0),
+          options,
+        );
+      }
+      changing = false;
+      await Promise.all(clients);
+      assert.ok(sent > 100, `${sent} requests`);
+      await publish(ports, options);
+      const bodies = new Set<string>();
+      for (let count = 0; count < 60; count++) bodies.add((await plane.request(get(`/x${count}`))).body);
+      assert.equal(bodies.size, 4);
+    });
+  }
+
   describe("counts requests under way over all workers", () => {
     /** Requests that one endpoint holds, and another endpoint beside it that is idle. */
     async function hold(count: number, text = get("/held")) {

@@ -23,9 +23,11 @@ export class LeastConnections implements Balancer {
     const count = members.length;
     const { slowStart, random } = this.#parts;
     const growing = slowStart?.underWay === true ? slowStart : null;
+    // Endpoints that have left may have taken its place with them.
+    const next = this.#cursor < count ? this.#cursor : 0;
+    this.#cursor = next + 1;
     // Neighbours are as good as any others, but not always the same ones.
-    const from = count <= lookedAt ? this.#cursor : Math.floor(random() * count);
-    this.#cursor = this.#cursor + 1 < count ? this.#cursor + 1 : 0;
+    const from = count <= lookedAt ? next : Math.floor(random() * count);
     let best: Member | null = null;
     let least = Number.POSITIVE_INFINITY;
     let looked = 0;

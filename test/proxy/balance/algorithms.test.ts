@@ -49,6 +49,17 @@ describe("every algorithm", () => {
       assert.equal(balancer.pick(), only);
     });
 
+    it(`${name} finds one of the endpoints that are left, whatever was chosen before`, () => {
+      for (let picks = 0; picks < 9; picks++) {
+        const everyone = members(9);
+        const balancer = new TestBalancer(options, everyone);
+        for (let time = 0; time < picks; time++) balancer.pick([], request({ target: `/${time}` }));
+        const rest = everyone.slice(0, 2);
+        balancer.balancer.update(rest, rest);
+        assert.ok(rest.includes(balancer.pick()));
+      }
+    });
+
     it(`${name} goes to candidates alone`, () => {
       const everyone = members(5);
       const candidates = everyone.filter((_, index) => index % 2 === 0);
