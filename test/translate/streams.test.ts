@@ -99,9 +99,9 @@ describe("the entries of TCP and UDP services", () => {
 
   it("may name a Service whose Endpoints are written by hand, and one that has none yet", () => {
     const translation = streamsOf({ "1": "shop/old:9", "2": "shop/new:9" }, {}, [
-      service("shop/old", { ports: ["9:99"] }),
+      service("shop/old", { ports: [":9:99"] }),
       endpoints("shop/old", { addresses: ["10.1.0.1"], ports: [":99"] }),
-      service("shop/new", { ports: ["9:99"] }),
+      service("shop/new", { ports: [":9:99"] }),
     ]);
     assert.deepEqual(translation.problems, []);
     assert.deepEqual(streamLines(translation), ["tcp 1 shop/old:9 -> 10.1.0.1:99", "tcp 2 shop/new:9 ->"]);
