@@ -7,6 +7,7 @@ import { errorCode } from "../wire/http2/protocol.ts";
 import type { Stream } from "../wire/http2/stream.ts";
 import { type Answer, readAnswer } from "../wire/http2-answer.ts";
 import { linesOf } from "../wire/http2-fields.ts";
+import { known } from "../wire/names.ts";
 import { readTrailers } from "../wire/trailers.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
@@ -221,7 +222,8 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     encoder.fieldLines(this.#plane.forwardedLines(exchange), exchange.neverIndexed);
     if (head.framing === "length") encoder.field("content-length", String(head.contentLength));
     // The only value that HTTP/2 allows, and one that gRPC servers insist on (RFC 9113, 8.2.2).
-    if (head.value("te")?.toLowerCase().includes("trailers") === true) encoder.field("te", "trailers");
+    if (head.fields.has(known.te) && head.value("te")?.toLowerCase().includes("trailers") === true)
+      encoder.field("te", "trailers");
     stream.sendHead(encoder.finish(), this.#requestDone);
   }
 
