@@ -5,7 +5,7 @@
 
 import { quote } from "../features/feature.ts";
 import { compareText, type Problem, type ProblemCode } from "../model/problem.ts";
-import type { Backend, ServiceRef, Upstream } from "../model/snapshot.ts";
+import { type Backend, noOptions, type ServiceRef, type Upstream } from "../model/snapshot.ts";
 import type { IngressBackend, Objects, PortRef, Service } from "../sources/objects.ts";
 import { externalNameField, judgeExternalName } from "./external-names.ts";
 import { listed, type Mistake, problemAt } from "./mistake.ts";
@@ -45,12 +45,31 @@ export function targetOf(namespace: string, backend: IngressBackend, wish: Wish 
     const resource = `${backend.resourceKind} ${quote(backend.name)}`;
     return { kind: "resource", key: `resource/${resource}`, resource };
   }
+  if (wish.options !== noOptions) return serviceTarget(namespace, backend, wish);
   const { name, port } = backend;
+  // The ConfigMaps of TCP and UDP services may mean a name by digits, too.
+  const key = `${namespace}/${name}/${port.name === null ? port.number : `"${port.name}`}/${wish.protocol}`;
+  let target = plainTargets.get(key);
+  if (target === undefined) {
+    if (plainTargets.size === targetsKept) plainTargets.clear();
+    target = serviceTarget(namespace, backend, wish);
+    plainTargets.set(key, target);
+  }
+  return target;
+}
+
+/** Those of the last so many Services that were asked for nothing special: all paths to one of them share one. */
+const plainTargets = new Map<string, ServiceTarget>();
+const targetsKept = 20_000;
+
+function serviceTarget(namespace: string, { name, port }: ServiceBackend, wish: Wish): ServiceTarget {
   // A port cannot be named "80": a name has a letter.
   const ref = { namespace, name, port: String(port.name ?? port.number) };
   const id = `${namespace}/${name}`;
   return { kind: "service", key: `${id}/${ref.port}${wishKey(wish)}`, id, ref, port, wish };
 }
+
+type ServiceBackend = Extract<IngressBackend, { kind: "service" }>;
 
 export interface Resolution {
   readonly backend: Backend;

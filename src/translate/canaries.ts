@@ -11,7 +11,8 @@ import type { Host, Route } from "../model/snapshot.ts";
 import { compileSearch } from "../router/regex.ts";
 import { type Backends, targetOf } from "./backends.ts";
 import { problemAt } from "./mistake.ts";
-import { pathClaim, type RulePath, type Rules } from "./rules.ts";
+import { pathClaim, type RulePath } from "./rule-path.ts";
+import type { Rules } from "./rules.ts";
 import type { Wish } from "./upstreams.ts";
 
 /** `canaries` oldest first; `mains` are the Ingresses that `hosts` were built of. */

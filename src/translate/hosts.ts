@@ -11,7 +11,8 @@ import type { Backend, Host, Passthrough, PathMatch, Route } from "../model/snap
 import type { BackendMistake, Backends, Target } from "./backends.ts";
 import { Claims, lostClaim } from "./conflicts.ts";
 import { problemAt } from "./mistake.ts";
-import type { RulePath, Rules } from "./rules.ts";
+import type { RulePath } from "./rule-path.ts";
+import type { Rules } from "./rules.ts";
 import { share } from "./share.ts";
 
 /**
@@ -169,20 +170,12 @@ function text(match: PathMatch): string {
   return match.kind === "regex" ? match.source : match.path;
 }
 
-const known = new WeakMap<RulePath, Route>();
-
 function route(rules: Rules, path: RulePath, backend: Backend): Route {
-  const before = known.get(path);
-  if (before !== undefined && before.backend === backend && before.closed === rules.closed) return before;
-  const made: Route = {
-    path: path.match,
-    backend,
-    policy: rules.policy,
-    closed: rules.closed,
-    ingress: rules.id,
-    declaredPath: path.declared.path,
-  };
-  known.set(path, made);
+  const { policy, closed, id } = rules;
+  const before = path.route;
+  if (before?.backend === backend && before.policy === policy && before.closed === closed) return before;
+  const made: Route = { path: path.match, backend, policy, closed, ingress: id, declaredPath: path.declared.path };
+  path.route = made;
   return made;
 }
 

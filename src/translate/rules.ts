@@ -9,16 +9,16 @@ import type { CanaryRule } from "../model/canary.ts";
 import type { ClientAuth } from "../model/client-auth.ts";
 import type { Policy } from "../model/policy.ts";
 import type { Problem } from "../model/problem.ts";
-import type { Handshake, PathMatch, UpstreamOptions } from "../model/snapshot.ts";
-import type { Ingress, IngressPath } from "../sources/objects.ts";
+import type { Handshake, UpstreamOptions } from "../model/snapshot.ts";
+import type { Ingress } from "../sources/objects.ts";
 import { type Target, targetOf } from "./backends.ts";
 import type { ClientTrust } from "./client-auth.ts";
-import type { Claimant } from "./conflicts.ts";
 import { problemAt } from "./mistake.ts";
 import { readPath } from "./paths.ts";
 import { onePolicy } from "./policies.ts";
+import { pathField, RulePath } from "./rule-path.ts";
 import type { UpstreamTrust } from "./upstream-tls.ts";
-import type { Wish } from "./upstreams.ts";
+import { type Wish, wishFor } from "./upstreams.ts";
 
 export interface Rules {
   readonly ingress: Ingress;
@@ -52,19 +52,6 @@ export interface Rules {
   readonly problems: readonly Problem[];
 }
 
-export interface RulePath extends Claimant {
-  /** `spec.rules[0].http.paths[0]` */
-  readonly field: string;
-  readonly host: string;
-  readonly match: PathMatch;
-  /** Equal for paths that cannot both be served. */
-  readonly claim: string;
-  /** See PathReading. */
-  readonly refused: string | null;
-  readonly declared: IngressPath;
-  readonly target: Target;
-}
-
 export interface RuleSettings extends FeatureDefaults {
   readonly enableSslPassthrough: boolean;
 }
@@ -86,7 +73,7 @@ function readOnce(ingress: Ingress, defaults: RuleSettings): Rules {
     ...(meta.origin === undefined ? {} : { origin: meta.origin }),
   });
   const policy = onePolicy(read.policy);
-  const wish = { protocol: read.backendProtocol, options: read.upstreamOptions };
+  const wish = wishFor(read.backendProtocol, read.upstreamOptions);
   const found = [...problems];
   const unasked = passthrough && canary === null && !defaults.enableSslPassthrough ? passthroughOff(ingress) : null;
   if (unasked !== null) found.push(unasked);
@@ -94,20 +81,12 @@ function readOnce(ingress: Ingress, defaults: RuleSettings): Rules {
   const paths: RulePath[] = [];
   for (const [r, rule] of ingress.rules.entries()) {
     for (const [p, path] of (rule.paths ?? []).entries()) {
-      const field = `spec.rules[${r}].http.paths[${p}]`;
       const { match, refused, mistake } = readPath(path, { useRegex, rewrites: policy.rewrite !== undefined });
-      if (mistake !== null) found.push(problemAt(ingress, `${field}.path`, mistake.code, mistake.message));
+      if (mistake !== null) {
+        found.push(problemAt(ingress, `${pathField(r, p)}.path`, mistake.code, mistake.message));
+      }
       if (match === null) continue;
-      paths.push({
-        ingress,
-        field,
-        host: rule.host,
-        match,
-        claim: pathClaim(rule.host, match),
-        refused,
-        declared: path,
-        target: targetOf(meta.namespace, path.backend, wish),
-      });
+      paths.push(new RulePath(ingress, r, p, { match, refused }, targetOf(meta.namespace, path.backend, wish)));
     }
   }
   return {
@@ -137,9 +116,4 @@ function passthroughOff(ingress: Ingress): Problem {
   const message =
     '"true" needs --enable-ssl-passthrough; the Ingress answers 503 until that is set, or the annotation is removed';
   return problemAt(ingress, `metadata.annotations[${key}]`, "UnsupportedAnnotation", message);
-}
-
-/** Hosts hold no NUL, so the parts cannot run into each other. */
-export function pathClaim(host: string, match: PathMatch): string {
-  return `${match.kind}\0${host}\0${match.kind === "regex" ? match.source : match.path}`;
 }

@@ -154,6 +154,6 @@ function withWish(rules: Rules, wish: Wish): Rules {
     ...rules,
     wish,
     defaultTarget: ingress.defaultBackend === null ? null : targetOf(namespace, ingress.defaultBackend, wish),
-    paths: rules.paths.map((path) => ({ ...path, target: targetOf(namespace, path.declared.backend, wish) })),
+    paths: rules.paths.map((path) => path.withTarget(targetOf(namespace, path.declared.backend, wish))),
   };
 }

@@ -16,7 +16,19 @@ export interface EndpointSources {
 /** How an Ingress wants its upstreams spoken to. */
 export type Wish = Pick<Upstream, "protocol" | "options">;
 
-export const plainHttp: Wish = { protocol: "http", options: noOptions };
+const plain = {
+  http: { protocol: "http", options: noOptions },
+  https: { protocol: "https", options: noOptions },
+  grpc: { protocol: "grpc", options: noOptions },
+  grpcs: { protocol: "grpcs", options: noOptions },
+} as const;
+
+export const plainHttp: Wish = plain.http;
+
+/** Always the same object for a protocol without options, which is what nearly all Ingresses ask for. */
+export function wishFor(protocol: Wish["protocol"], options: Wish["options"]): Wish {
+  return options === noOptions ? plain[protocol] : { protocol, options };
+}
 
 /** Equal for equal wishes alone; "" for plain HTTP without options, the wish of nearly all. It becomes a part of names. */
 export function wishKey({ protocol, options }: Wish): string {
