@@ -6,6 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { RequestExchange } from "../proxy/exchange.ts";
 import type { ProxyFailure } from "../proxy/failure.ts";
 import { AccessLog } from "./access-record.ts";
+import { collectAfterLoading } from "./collect.ts";
 import type { RefusedHeader } from "./front/proxy-header.ts";
 import { Listeners } from "./listeners.ts";
 import { LoadTable } from "./loads.ts";
@@ -84,6 +85,7 @@ function run(start: WorkerStart): void {
   };
   monitorLoop(counters);
 
+  let loaded = false;
   port?.on("message", (message: ToWorker) => {
     switch (message.kind) {
       case "apply": {
@@ -97,6 +99,8 @@ function run(start: WorkerStart): void {
         if (message.streamSeries !== null) streamSeries.apply(message.streamSeries);
         listeners.pass(plane.hosts);
         streams.apply(message.patch.streams);
+        if (!loaded) collectAfterLoading(message.patch.hosts.set.length);
+        loaded = true;
         acknowledge(message.revision);
         return;
       }
