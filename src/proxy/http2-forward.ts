@@ -31,7 +31,7 @@ const moreBelow = 32_768;
 const interimAtMost = 65_536;
 
 export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrower {
-  keepsPart = false;
+  readonly keepsPart = false;
   readonly #plane: Plane;
   readonly #client: Client;
   readonly #exchange: RequestExchange;
@@ -80,7 +80,7 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
       return true;
     }
     this.#attempts.bodyStarted = true;
-    this.keepsPart = stream.write(part);
+    stream.write(part);
     if (stream.waiting < waitingAtMost) return true;
     this.#full = true;
     this.#arm(this.#route.timeouts.send);

@@ -12,7 +12,7 @@ import { Session, type SessionOwner } from "../wire/http2/session.ts";
 import type { Stream, StreamHandler } from "../wire/http2/stream.ts";
 import { dial } from "./dial.ts";
 import type { Http2Sessions } from "./http2-sessions.ts";
-import { type TurnWriter, writeThisTurn } from "./turn.ts";
+import { type TurnWriter, writeBlock, writeThisTurn } from "./turn.ts";
 import type { EndpointPool } from "./upstreams.ts";
 import { Deadline } from "./wheel.ts";
 import { isFull } from "./write.ts";
@@ -177,7 +177,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
     const session = this.#session;
     if (socket.destroyed || socket.writableEnded) return;
     for (let bytes = session.take(); bytes !== null; bytes = session.take()) {
-      socket.write(bytes);
+      writeBlock(socket, bytes, blocks);
       if (isFull(socket)) {
         this.#blocked = true;
         session.sender.block();

@@ -83,7 +83,8 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
   }
 
   write(part: Buffer): boolean {
-    return !this.#bodiless && this.#stream.write(part);
+    if (!this.#bodiless) this.#stream.write(part);
+    return false;
   }
 
   flush(): boolean {

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { Peer } from "../proxy/exchange.ts";
-import { type TurnWriter, writeThisTurn } from "../proxy/turn.ts";
+import { type TurnWriter, writeBlock, writeThisTurn } from "../proxy/turn.ts";
 import { Deadline } from "../proxy/wheel.ts";
 import { isFull } from "../proxy/write.ts";
 import { HpackDecoder } from "../wire/hpack/decoder.ts";
@@ -138,7 +138,7 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
     const session = this.#session;
     if (socket.destroyed || socket.writableEnded) return;
     for (let bytes = session.take(); bytes !== null; bytes = session.take()) {
-      socket.write(bytes);
+      writeBlock(socket, bytes, pool);
       if (isFull(socket)) {
         this.#block();
         return;

@@ -1,63 +1,71 @@
 /**
- * Bytes that wait for somebody to take them, in the order they came. Small parts are copied together: a sender of single
- * bytes must not cost a hundred times what it sends.
+ * Bytes that wait for somebody to take them, in the order they came. They are copied: to keep the memory that they were read
+ * into would cost its reader a new buffer for each read, which is far more than the copy, and a sender of single bytes must
+ * not cost a hundred times what it sends.
  */
+import { type BlockPool, waitingLength } from "./output.ts";
 
-/** Parts below this are copied; larger ones are kept as they are. */
-const copyBelow = 4_096;
-const blockLength = 16_384;
+/** What the first few bytes get. */
+const firstBlock = 1_024;
 
 export class ByteQueue {
   /** Bytes that wait. */
   length = 0;
-  readonly #parts: Buffer[] = [];
-  /** Offset in the first part of what has not been taken. */
+  readonly #pool: BlockPool | null;
+  /** All but the last are full. */
+  readonly #blocks: Buffer[] = [];
+  /** Offset in the first block of what has not been taken, and in the last of what is free. */
   #at = 0;
-  /** The block that small parts are copied to, and how much of it is used: its used part is the last of the parts. */
-  #block: Buffer | null = null;
-  #used = 0;
+  #end = 0;
 
-  /** True: the memory of the part is needed until it has been taken. */
-  push(part: Buffer): boolean {
-    this.length += part.length;
-    if (part.length >= copyBelow) {
-      this.#parts.push(part);
-      this.#block = null;
-      return true;
+  /** Without a pool the memory is never used again, so that whoever takes parts may keep them. */
+  constructor(pool: BlockPool | null) {
+    this.#pool = pool;
+  }
+
+  push(part: Buffer): void {
+    const { length } = part;
+    this.length += length;
+    for (let from = 0; from < length; ) {
+      let block = this.#blocks[this.#blocks.length - 1];
+      if (block === undefined || this.#end === block.length) {
+        block = this.#newBlock(length - from);
+        this.#blocks.push(block);
+        this.#end = 0;
+      }
+      const to = Math.min(length, from + block.length - this.#end);
+      part.copy(block, this.#end, from, to);
+      this.#end += to - from;
+      from = to;
     }
-    if (this.#block === null || this.#used + part.length > this.#block.length) {
-      this.#block = Buffer.allocUnsafeSlow(Math.max(part.length, this.#parts.length === 0 ? 1_024 : blockLength));
-      this.#used = 0;
-      this.#parts.push(this.#block.subarray(0, 0));
-    }
-    this.#block.set(part, this.#used);
-    this.#used += part.length;
-    this.#parts[this.#parts.length - 1] = this.#block.subarray(0, this.#used);
-    return false;
   }
 
   /** Gives the next `count` bytes, of which there have to be so many, to `take`, in one part or several. */
   shift(count: number, take: (part: Buffer, from: number, to: number) => void): void {
     this.length -= count;
     for (let left = count; left > 0; ) {
-      const part = this.#parts[0] as Buffer;
-      const to = Math.min(part.length, this.#at + left);
-      take(part, this.#at, to);
+      const block = this.#blocks[0] as Buffer;
+      const to = Math.min(this.#blocks.length === 1 ? this.#end : block.length, this.#at + left);
+      take(block, this.#at, to);
       left -= to - this.#at;
       this.#at = to;
-      // The last part may be the block that is still being filled: what comes goes behind it.
-      if (to < part.length) continue;
-      this.#parts.shift();
+      const emptied = this.#blocks.length === 1 ? to === this.#end : to === block.length;
+      if (!emptied) continue;
+      this.#blocks.shift();
       this.#at = 0;
-      if (this.#parts.length === 0) this.#block = null;
+      this.#pool?.give(block);
     }
   }
 
   clear(): void {
-    if (this.length === 0) return;
     this.length = 0;
-    this.#parts.length = 0;
+    for (const block of this.#blocks) this.#pool?.give(block);
+    this.#blocks.length = 0;
     this.#at = 0;
-    this.#block = null;
+  }
+
+  #newBlock(wanted: number): Buffer {
+    if (this.#blocks.length === 0 && wanted <= firstBlock) return Buffer.allocUnsafeSlow(firstBlock);
+    return this.#pool?.take(waitingLength) ?? Buffer.allocUnsafeSlow(waitingLength);
   }
 }

@@ -7,20 +7,39 @@ import { flag, frameHeaderLength, frameType } from "./protocol.ts";
 /** How much is gathered before it has to leave; a block has room for one more frame, and for heads, without growing. */
 export const enough = 65_536;
 const blockLength = 98_304;
-const blocksAtMost = 32;
+/** Of blocks for what waits for a window. */
+export const waitingLength = 32_768;
+/** Bytes that may lie idle in blocks of one length. */
+const idleAtMost = 4_194_304;
 /** More than this is handed over as it is; less is copied, so that the block can be used again. */
 const copyAtMost = 16_384;
 
 /** Blocks that lie idle, for all connections of a thread: a connection holds one only while something waits to leave. */
 export class BlockPool {
-  readonly #free: Buffer[] = [];
+  /** By their length. */
+  readonly #free = new Map<number, Buffer[]>();
 
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(blockLength);
+  take(length: number): Buffer {
+    return this.#free.get(length)?.pop() ?? Buffer.allocUnsafeSlow(length);
   }
 
+  /** A block of which nobody needs anything any more. */
   give(block: Buffer): void {
-    if (block.length === blockLength && this.#free.length < blocksAtMost) this.#free.push(block);
+    const { length } = block;
+    // Others have grown, or are not worth it.
+    if (length !== blockLength && length !== waitingLength) return;
+    const free = this.#free.get(length);
+    if (free === undefined) this.#free.set(length, [block]);
+    else if (free.length * length < idleAtMost) free.push(block);
+  }
+
+  /** `bytes`, which Output.take() gave, are in a block: giveBack() it when they have been written. */
+  lent(bytes: Buffer): boolean {
+    return bytes.buffer.byteLength === blockLength;
+  }
+
+  giveBack(bytes: Buffer): void {
+    this.give(Buffer.from(bytes.buffer));
   }
 }
 
@@ -41,7 +60,7 @@ export class Output {
     this.#begun = begun;
   }
 
-  /** Everything that waits, to be written; null when nothing does. */
+  /** Everything that waits, to be written; null when nothing does. See BlockPool.lent(). */
   take(): Buffer | null {
     const { length } = this;
     if (length === 0) return null;
@@ -113,7 +132,7 @@ export class Output {
   #reserve(room: number): number {
     const { length } = this;
     if (length === 0 && this.#bytes === none) {
-      this.#bytes = this.#pool.take();
+      this.#bytes = this.#pool.take(blockLength);
       this.#begun();
     }
     if (length + room > this.#bytes.length) {

@@ -3,7 +3,7 @@
  * turn, one frame each. Priorities are ignored: what they were is deprecated (RFC 9113, 5.3.2). Hot. RFC 9113, 5.2 and 6.9.
  */
 import { type BlockPool, enough, Output } from "./output.ts";
-import { defaultWindow, flag, frameAtMost, frameType } from "./protocol.ts";
+import { defaultWindow, flag, frameAtMost, frameHeaderLength, frameType } from "./protocol.ts";
 import type { Stream } from "./stream.ts";
 
 /** HPACK's encoder (src/wire/hpack), one a connection. */
@@ -18,6 +18,8 @@ export interface FieldEncoder {
   finish(): Buffer;
 }
 
+/** With its header, a frame of DATA is one record of TLS: a client needs no other to use it. */
+const dataAtMost = frameAtMost - frameHeaderLength;
 /**
  * A frame that could be longer is not sent below this length: a peer that opens the window by what it got would get frames of
  * that length ever after (the silly window syndrome of TCP; RFC 1122, 4.2.3.4).
@@ -25,6 +27,7 @@ export interface FieldEncoder {
 const shortestFrame = 1_024;
 
 export class Sender {
+  readonly pool: BlockPool;
   readonly output: Output;
   readonly encoder: FieldEncoder;
   /** Bytes that may still be sent on all streams together. */
@@ -47,6 +50,7 @@ export class Sender {
     earned: () => void,
   ) {
     this.#server = role === "server";
+    this.pool = pool;
     this.output = new Output(pool, begun);
     this.encoder = encoder;
     this.#earned = earned;
@@ -59,23 +63,22 @@ export class Sender {
     if (ended) stream.sentEnd();
   }
 
-  /** True: the memory of the part is needed until it has left. */
-  write(stream: Stream, part: Buffer): boolean {
+  write(stream: Stream, part: Buffer): void {
+    const { output } = this;
     let from = 0;
     if (stream.queue.length === 0 && this.#ready.length === 0 && !this.#blocked) {
-      const room = Math.min(stream.sendWindow, this.window, enough - this.output.length);
-      const to = this.#worthwhile(room, part.length);
-      while (from < to) {
-        const length = Math.min(frameAtMost, to - from);
+      const to = this.#worthwhile(Math.min(stream.sendWindow, this.window), part.length);
+      while (from < to && output.length < enough) {
+        const length = Math.min(dataAtMost, to - from);
+        if (length < this.#shortest && to < part.length) break;
         this.#frame(stream, length, part.length - from);
-        this.output.append(part, from, from + length);
+        output.append(part, from, from + length);
         from += length;
       }
-      if (from === part.length) return false;
+      if (from === part.length) return;
     }
-    const kept = stream.queue.push(from === 0 ? part : part.subarray(from));
+    stream.queue.push(from === 0 ? part : part.subarray(from));
     this.#enlist(stream);
-    return kept;
   }
 
   end(stream: Stream, trailers: string): void {
@@ -110,7 +113,7 @@ export class Sender {
       const stream = ready[0] as Stream;
       const { queue } = stream;
       const ofStream = stream.over ? 0 : this.#worthwhile(stream.sendWindow, queue.length);
-      const length = Math.min(frameAtMost, this.#worthwhile(this.window, ofStream));
+      const length = Math.min(dataAtMost, this.#worthwhile(this.window, ofStream));
       // It is the connection's window that is too small, for this one and so for all.
       if (length === 0 && ofStream > 0) return;
       ready.shift();

@@ -44,7 +44,7 @@ export class Stream {
   /** Bytes that may still be sent; negative after the peer has made its windows smaller. The connection's own. */
   sendWindow: number;
   /** What waits for a window or for the connection. The connection's own. */
-  readonly queue = new ByteQueue();
+  readonly queue: ByteQueue;
   /** The trailers behind what waits, once the end is among it. The connection's own. */
   ending: string | null = null;
   /** It is among those that may send. The connection's own. */
@@ -65,6 +65,7 @@ export class Stream {
 
   constructor(session: Session, id: number, receiveWindow: number, sendWindow: number) {
     this.session = session;
+    this.queue = new ByteQueue(session.sender.pool);
     this.id = id;
     this.receiveWindow = receiveWindow;
     this.sendWindow = sendWindow;
@@ -83,9 +84,9 @@ export class Stream {
     if (!this.over && !this.localEnded) this.session.sender.head(this, block, ended);
   }
 
-  /** Sends a part of the body, or lets it wait for the windows. True: its memory is needed until it has left. */
-  write(part: Buffer): boolean {
-    return !this.over && !this.localEnded && part.length > 0 && this.session.sender.write(this, part);
+  /** Sends a part of the body, or lets it wait for the windows. It is copied, either way. */
+  write(part: Buffer): void {
+    if (!this.over && !this.localEnded && part.length > 0) this.session.sender.write(this, part);
   }
 
   /** Ends this side behind what waits; `trailers` are "Name: value\r\n" lines. */
@@ -198,7 +199,7 @@ export class Stream {
     // A part before this one may have had it paused again, or ended.
     if (this.#isDead || this.#discards) this.session.consumed(this, part.length);
     else if (this.#paused) {
-      this.#held ??= new ByteQueue();
+      this.#held ??= new ByteQueue(null);
       this.#held.push(part);
     } else {
       this.handler.data(part);
