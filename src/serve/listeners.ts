@@ -95,12 +95,14 @@ export class Listeners implements ConnectionHost {
       emptied: () => this.#noticeEmpty(),
     });
     this.#plain = createServer({ ...options, pauseOnConnect: true }, (socket) => this.#arrivals.plain(socket));
-    this.#secure = createServer(options, (socket) => this.#arrivals.secure(socket));
+    // A client that ends within its handshake has gone: half open, its socket would be kept until the time limit.
+    this.#secure = createServer({ ...options, allowHalfOpen: false }, (socket) => this.#arrivals.secure(socket));
     this.tls = new TlsHosts({
       ...tls,
       listener: {
         done: (socket, tls) => {
           plane.counters.handshakeDone();
+          socket.allowHalfOpen = true;
           this.#accept({ socket }, tls, socket.alpnProtocol === "h2", this.#arrivals.toldOf(socket));
         },
         failed: () => plane.counters.handshakeFailed(),
@@ -175,7 +177,10 @@ export class Listeners implements ConnectionHost {
         const serverName = bareServerName(sent);
         const passed = this.#passthrough.find(serverName);
         if (passed === null) this.tls.find(serverName).take(socket);
-        else passed.take(socket, this.#arrivals.toldOf(socket));
+        else {
+          socket.allowHalfOpen = true;
+          passed.take(socket, this.#arrivals.toldOf(socket));
+        }
       },
       gone: () => this.plane.counters.handshakeFailed(),
     });

@@ -10,6 +10,7 @@ import { Duplex } from "node:stream";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
 import { workerLayout } from "../../src/serve/shared.ts";
+import { clientHello } from "../support/client-hello.ts";
 import { makeCertificate } from "../support/pki.ts";
 import { answering, ok, oneRoute, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 
@@ -259,6 +260,18 @@ describe("TLS", () => {
       await once(raw, "close");
     }
     await until(() => failures(plane) === before + 3, "three failed handshakes");
+  });
+
+  // Half open, such a socket was kept until the time limit of the handshake, with 50 kB of OpenSSL's.
+  it("closes at once when the client ends within the handshake", async () => {
+    const before = failures(plane);
+    const hello = await clientHello("shop.example");
+    const start = performance.now();
+    const socket = connect(plane.plane.ports.https, "127.0.0.1");
+    socket.resume().end(hello);
+    await once(socket, "close");
+    await until(() => failures(plane) === before + 1, "the failure to be counted");
+    assert.ok(performance.now() - start < 5_000);
   });
 
   it("goes by other settings from the next handshake on, and leaves open connections alone", async () => {
