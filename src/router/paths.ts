@@ -12,15 +12,17 @@ export interface LiteralRoute<V> {
 }
 
 export class PathTree<V> {
-  readonly #tree = new RadixTree<Ends<V>>();
+  readonly #tree = new RadixTree<End<V>>();
 
   /** `path` is a byte string. The first route added under a path keeps it. */
-  add(path: string, route: LiteralRoute<V>): void {
+  add(path: string, { exact, value }: LiteralRoute<V>): void {
     // A prefix matches by elements, so its trailing slash says nothing; "/" becomes "", which every path continues.
-    const key = !route.exact && path.endsWith("/") ? path.slice(0, -1) : path;
+    const key = !exact && path.endsWith("/") ? path.slice(0, -1) : path;
     const node = this.#tree.place(key);
-    node.entry ??= { exact: null, prefix: null };
-    node.entry[route.exact ? "exact" : "prefix"] ??= route;
+    const { entry } = node;
+    if (entry === null) node.entry = { exact, value, prefix: null };
+    else if (exact && !entry.exact) node.entry = { exact, value, prefix: entry };
+    else if (!exact && entry.exact) entry.prefix ??= { exact, value, prefix: null };
   }
 
   /** The exact route of `path`, else the longest prefix by path element, else null. Hot path. */
@@ -30,11 +32,11 @@ export class PathTree<V> {
     for (let node = this.#tree.root; ; ) {
       const { entry } = node;
       if (at === path.length) {
-        return entry?.exact ?? entry?.prefix ?? longest;
+        return entry ?? longest;
       }
       const code = path.charCodeAt(at);
-      if (entry !== null && entry.prefix !== null && code === slash) {
-        longest = entry.prefix;
+      if (entry !== null && code === slash) {
+        longest = (entry.exact ? entry.prefix : entry) ?? longest;
       }
       const next = childOf(node, code);
       if (next === undefined || !path.startsWith(next.label, at)) {
@@ -46,10 +48,9 @@ export class PathTree<V> {
   }
 }
 
-/** The routes whose path ends at a node. */
-interface Ends<V> {
-  exact: LiteralRoute<V> | null;
-  prefix: LiteralRoute<V> | null;
+/** What ends at a node: mostly one route, and so one object; of two the exact one, with the prefix behind it. */
+interface End<V> extends LiteralRoute<V> {
+  prefix: End<V> | null;
 }
 
 const slash = 0x2f;

@@ -14,8 +14,8 @@ export interface SeriesKind<L> {
   readonly size: number;
   /** Equal for equal labels alone. */
   readonly key: (labels: L) => string;
-  /** The labels alone, for the caller's object may hold more. */
-  readonly pick: (labels: L) => L;
+  /** The labels that a key is of, and nothing else: kept as keys alone, a hundred thousand of them take half the memory. */
+  readonly labels: (key: string) => L;
 }
 
 /** What one worker counts for one series. */
@@ -38,23 +38,19 @@ const retentionMs = 600_000;
 /** Label sets out of use that are kept at most; beyond it the oldest go first. */
 const retainedMost = 4096;
 
-interface Series<L> {
-  readonly id: number;
-  readonly key: string;
-  readonly labels: L;
-  /** When it went out of use, in milliseconds; null while it is in use. */
-  goneAt: number | null;
-}
-
 /** The main thread's side: label sets, their numbers and every worker's memory for them. */
 export class LabelRegistry<L> {
   readonly #kind: SeriesKind<L>;
   readonly #workers: number;
   /** By block, then by worker. */
   readonly #blocks: Block[][] = [];
-  readonly #byKey = new Map<string, Series<L>>();
-  /** In the order in which they went, which is the order in which they are given up. */
-  readonly #gone = new Set<Series<L>>();
+  /** Numbers by key. */
+  readonly #ids = new Map<string, number>();
+  /** When keys went out of use, in milliseconds: in the order in which they went, which is that in which they are given up. */
+  readonly #gone = new Map<string, number>();
+  /** By number, the assignment that used it last. */
+  readonly #usedIn: number[] = [];
+  #assignments = 0;
   readonly #free: number[] = [];
   /** What a reused number had counted for its former label set, by number. */
   readonly #baselines = new Map<number, Float64Array>();
@@ -63,7 +59,7 @@ export class LabelRegistry<L> {
   constructor(workers: number, kind: SeriesKind<L>) {
     this.#workers = workers;
     this.#kind = kind;
-    this.#add(kind.none, [], []);
+    this.#add(kind.key(kind.none), [], []);
   }
 
   /**
@@ -74,23 +70,22 @@ export class LabelRegistry<L> {
     const firstBlock = this.#blocks.length;
     const added: { key: string; id: number }[] = [];
     const removed: { key: string; id: number }[] = [];
-    const used = new Set<Series<L>>([this.#none()]);
+    const round = ++this.#assignments;
+    this.#usedIn[noneId] = round;
     for (const labels of labelSets) {
-      const series = this.#byKey.get(this.#kind.key(labels)) ?? this.#add(labels, added, this.#free);
-      series.goneAt = null;
-      this.#gone.delete(series);
-      used.add(series);
+      const key = this.#kind.key(labels);
+      const id = this.#ids.get(key) ?? this.#add(key, added, this.#free);
+      this.#usedIn[id] = round;
+      this.#gone.delete(key);
     }
-    for (const series of this.#byKey.values()) {
-      if (series.goneAt !== null || used.has(series)) continue;
-      series.goneAt = now;
-      this.#gone.add(series);
+    for (const [key, id] of this.#ids) {
+      if (this.#usedIn[id] !== round && !this.#gone.has(key)) this.#gone.set(key, now);
     }
-    for (const series of this.#gone) {
-      if (this.#gone.size <= retainedMost && now - (series.goneAt ?? now) < retentionMs) break;
-      this.#gone.delete(series);
-      this.#byKey.delete(series.key);
-      removed.push({ key: series.key, id: series.id });
+    for (const [key, goneAt] of this.#gone) {
+      if (this.#gone.size <= retainedMost && now - goneAt < retentionMs) break;
+      this.#gone.delete(key);
+      removed.push({ key, id: this.#ids.get(key) ?? noneId });
+      this.#ids.delete(key);
     }
     // Numbers are free for the next assignment, not this one: by then the workers have let go of them.
     for (const { id } of removed) this.#free.push(id);
@@ -103,31 +98,29 @@ export class LabelRegistry<L> {
 
   /** All that a worker which starts, or replaces another, has to be told. */
   everything(worker: number): SeriesUpdate {
-    const added = Array.from(this.#byKey.values(), ({ key, id }) => ({ key, id })).filter(({ id }) => id !== noneId);
+    const added = Array.from(this.#ids, ([key, id]) => ({ key, id })).filter(({ id }) => id !== noneId);
     return { blocks: this.#blocksFrom(0, worker), removed: [], added };
   }
 
   /** Label sets that are kept, in use or not. */
   get size(): number {
-    return this.#byKey.size;
+    return this.#ids.size;
   }
 
   /** Every label set with its totals over all workers, laid out as its kind says. The array is reused: read it at once. */
   *read(): Generator<{ readonly labels: L; readonly totals: Float64Array }> {
     const totals = new Float64Array(this.#kind.size);
-    for (const { id, labels } of this.#byKey.values()) {
+    for (const [key, id] of this.#ids) {
       this.#sum(id, totals);
-      yield { labels, totals };
+      yield { labels: this.#kind.labels(key), totals };
     }
   }
 
-  #add(labels: L, added: { key: string; id: number }[], free: number[]): Series<L> {
+  #add(key: string, added: { key: string; id: number }[], free: number[]): number {
     const id = this.#takeNumber(free);
-    const key = this.#kind.key(labels);
-    const series: Series<L> = { id, key, labels: this.#kind.pick(labels), goneAt: null };
-    this.#byKey.set(key, series);
+    this.#ids.set(key, id);
     added.push({ key, id });
-    return series;
+    return id;
   }
 
   #takeNumber(free: number[]): number {
@@ -166,12 +159,6 @@ export class LabelRegistry<L> {
       const own = block[worker];
       return own === undefined ? [] : [{ index: first + index, buffer: own.buffer }];
     });
-  }
-
-  #none(): Series<L> {
-    const series = this.#byKey.get(this.#kind.key(this.#kind.none));
-    if (series === undefined) throw new Error("the series of what has none is missing");
-    return series;
   }
 }
 

@@ -31,15 +31,32 @@ export function canaryRoute(route: Route, { ingress, backend }: Canary): Route {
 export function routeLabels(host: Host, route: Route): RouteLabels {
   const { backend } = route;
   const service = backend.kind === "notFound" ? null : backend.service;
-  const slash = route.ingress.indexOf("/");
+  const { namespace, name } = ingressParts(route.ingress);
   return {
     host: host.name,
-    // The default backend belongs to no Ingress; its namespace is its Service's.
-    namespace: slash === -1 ? (service?.namespace ?? "") : route.ingress.slice(0, slash),
-    ingress: route.ingress.slice(slash + 1),
+    // The default backend belongs to no Ingress; its namespace is its Service's. Mostly both are one, and one text serves.
+    namespace:
+      service !== null && (namespace === "" || namespace === service.namespace) ? service.namespace : namespace,
+    ingress: name,
     service: service?.name ?? "",
     port: service?.port ?? "",
   };
+}
+
+interface IngressParts {
+  readonly ingress: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The routes of one Ingress follow each other, so the last answer gives most of them one copy of the names. */
+let lastParts: IngressParts = { ingress: "", namespace: "", name: "" };
+
+function ingressParts(ingress: string): IngressParts {
+  if (ingress === lastParts.ingress) return lastParts;
+  const slash = ingress.indexOf("/");
+  lastParts = { ingress, namespace: slash === -1 ? "" : ingress.slice(0, slash), name: ingress.slice(slash + 1) };
+  return lastParts;
 }
 
 /** Labels do not depend on the policy. */

@@ -20,7 +20,10 @@ const requests: SeriesKind<SeriesLabels> = {
   size: seriesLayout.size,
   // Unambiguous, for no name in Kubernetes holds a space.
   key: ({ host, namespace, ingress, service }) => `${host} ${namespace} ${ingress} ${service}`,
-  pick: ({ host, namespace, ingress, service }) => ({ host, namespace, ingress, service }),
+  labels: (key) => {
+    const [host = "", namespace = "", ingress = "", service = ""] = key.split(" ");
+    return { host, namespace, ingress, service };
+  },
 };
 
 export class SeriesRegistry extends LabelRegistry<SeriesLabels> {

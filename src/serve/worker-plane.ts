@@ -172,26 +172,27 @@ export class WorkerPlane implements Plane {
   }
 
   #compile(route: Route, host: Host, captures: Captures): LiveRoute {
-    const { policy, canaries = [] } = route;
-    const live: LiveRoute = {
-      ...this.#lead(host, route),
-      hooks: compilePolicy(policy, { hostHasTls: host.tls, declaredPath: route.declaredPath }),
-      canary: null,
-      timeouts: policy.timeouts,
-      bodyLimit: policy.bodySize?.limit ?? 0,
-      captures,
-    };
-    if (canaries.length === 0) return live;
-    const routes = canaries.map((canary) => ({ ...live, ...this.#lead(host, canaryRoute(route, canary)) }));
-    return { ...live, canary: { choose: compileCanaries(canaries, Math.random), routes } };
+    const { canaries = [] } = route;
+    if (canaries.length === 0) return this.#live(route, host, captures, null);
+    const routes = canaries.map((canary) => this.#live(canaryRoute(route, canary), host, captures, null));
+    return this.#live(route, host, captures, { choose: compileCanaries(canaries, Math.random), routes });
   }
 
-  /** Where a route leads, and under which names that is counted. */
-  #lead(host: Host, route: Route): Pick<LiveRoute, "route" | "upstream" | "series" | "labels"> {
-    const { backend } = route;
+  /** All have one shape: written out, for what is spread takes a third more memory. */
+  #live(route: Route, host: Host, captures: Captures, canary: LiveRoute["canary"]): LiveRoute {
+    const { backend, policy, declaredPath } = route;
     const labels = routeLabels(host, route);
-    const upstream = backend.kind === "upstream" ? this.upstreams.get(backend.upstream) : null;
-    return { route, upstream, series: this.#parts.series.of(labels), labels };
+    return {
+      route,
+      hooks: compilePolicy(policy, { hostHasTls: host.tls, declaredPath }),
+      upstream: backend.kind === "upstream" ? this.upstreams.get(backend.upstream) : null,
+      canary,
+      timeouts: policy.timeouts,
+      bodyLimit: policy.bodySize?.limit ?? 0,
+      series: this.#parts.series.of(labels),
+      labels,
+      captures,
+    };
   }
 
   #unmatched(): LiveRoute {

@@ -41,9 +41,24 @@ export function readPath(path: IngressPath, options: PathOptions): PathReading {
 function readLiteral({ path, pathType }: IngressPath): PathReading {
   const decoded = decode(path);
   if (typeof decoded !== "string") return { match: null, refused: null, mistake: decoded };
-  const match: PathMatch =
-    pathType === "Exact" ? { kind: "exact", path: decoded } : { kind: "prefix", path: withoutEnd(decoded) };
+  const match = pathType === "Exact" ? sharedMatch("exact", decoded) : sharedMatch("prefix", withoutEnd(decoded));
   return { match, refused: null, mistake: null };
+}
+
+/** Hosts repeat each other's paths, and what is one object here is one in every worker. */
+const matches = { exact: new Map<string, PathMatch>(), prefix: new Map<string, PathMatch>() };
+const matchesKept = 8192;
+const longestKept = 128;
+
+function sharedMatch(kind: "exact" | "prefix", path: string): PathMatch {
+  if (path.length > longestKept) return { kind, path };
+  const kept = matches[kind];
+  const known = kept.get(path);
+  if (known !== undefined) return known;
+  if (kept.size === matchesKept) kept.clear();
+  const match: PathMatch = { kind, path };
+  kept.set(path, match);
+  return match;
 }
 
 function readRegex(written: string): PathReading {

@@ -29,7 +29,10 @@ const streams: SeriesKind<StreamLabels> = {
   none: { protocol: "", port: "", namespace: "", service: "" },
   size: streamLayout.size,
   key: ({ protocol, port, namespace, service }) => `${protocol} ${port} ${namespace} ${service}`,
-  pick: ({ protocol, port, namespace, service }) => ({ protocol, port, namespace, service }),
+  labels: (key) => {
+    const [protocol = "", port = "", namespace = "", service = ""] = key.split(" ");
+    return { protocol, port, namespace, service };
+  },
 };
 
 /** What tells services apart; "tls": TLS that is passed through. */

@@ -2,6 +2,7 @@
  * One manifest file and what it last said. It decides what stays in force: a file that no longer parses keeps all its
  * objects, an object that turned invalid keeps its last good state, and an object that is gone goes.
  */
+import { hash } from "node:crypto";
 import type { ObjectRef, Problem } from "../../model/problem.ts";
 import type { KubernetesObject } from "../objects.ts";
 import { expandLists, type ReadResult, readObject } from "../validate.ts";
@@ -31,7 +32,10 @@ export class Manifest {
   #problems: readonly Problem[] = [];
   #skipped: readonly string[] = [];
   #fault: Problem | null = null;
-  /** By text, so that a part that did not change keeps its objects, identity included. */
+  /**
+   * By the digest of its text, so that a part that did not change keeps its objects, identity included. The text itself
+   * would be as much again as its objects, and a Secret's lies about long enough in those.
+   */
   #parts: ReadonlyMap<string, ReadPart> = new Map();
 
   constructor(path: string) {
@@ -85,10 +89,11 @@ export class Manifest {
     const results: LocatedResult[] = [];
     let turn = performance.now();
     for (const part of splitManifest(text)) {
-      const known = this.#parts.get(part.text);
+      const digest = hash("sha256", part.text, "base64");
+      const known = this.#parts.get(digest);
       const read = known === undefined ? this.#readPart(part) : this.#movePart(known, part.line);
       if ("reason" in read) return this.fail(read.line, read.reason);
-      parts.set(part.text, read);
+      parts.set(digest, read);
       // Not as arguments of push: a list may have more entries than a call may have arguments.
       for (const result of read.results) results.push(result);
       if (performance.now() - turn > longestTurn) {

@@ -7,6 +7,7 @@ import { describeBackend } from "./deprecated.ts";
 import { checkName, dnsLabel, dnsSubdomain, pathSegmentName, portName } from "./names.ts";
 import { checkPortNumber } from "./ports.ts";
 import { quote, type Report } from "./report.ts";
+import { sharedBackend } from "./shared.ts";
 import {
   isAbsent,
   type Mapping,
@@ -41,7 +42,7 @@ function readService(report: Report, field: string, service: Mapping): IngressBa
   // DNS-1123, not DNS-1035: clusters with RelaxedServiceNameValidation have Services whose names begin with a digit.
   if (name !== "") checkName(report, `${field}.service.name`, name, "the name of a Service", dnsLabel);
   const port = readPort(report, `${field}.service.port`, readMapping(report, `${field}.service.port`, service.port));
-  return port === null ? unusable : { kind: "service", name, port };
+  return port === null ? unusable : sharedBackend({ kind: "service", name, port });
 }
 
 function readPort(report: Report, field: string, port: Mapping): PortRef | null {

@@ -7,6 +7,7 @@ import { readBackend } from "./backend.ts";
 import { checkRuleHost, checkTlsHost } from "./hosts.ts";
 import { checkName, dnsSubdomain, domainPrefixedPath } from "./names.ts";
 import { quote, type Report } from "./report.ts";
+import { sharedPath } from "./shared.ts";
 import {
   isAbsent,
   type Mapping,
@@ -66,7 +67,7 @@ function readPath(report: Report, field: string, value: unknown): IngressPath {
   const pathType = readPathType(report, `${field}.pathType`, raw.pathType);
   checkPath(report, `${field}.path`, path, pathType);
   const backend = readBackend(report, `${field}.backend`, raw.backend);
-  return { path, pathType, backend };
+  return sharedPath({ path, pathType, backend });
 }
 
 function readPathType(report: Report, field: string, value: unknown): IngressPath["pathType"] {

@@ -44,12 +44,19 @@ export function readMeta(report: Report, raw: Mapping, rules: MetaRules, origin:
     name,
     uid: readText(report, "metadata.uid", metadata.uid),
     creationTimestamp: readTime(report, "metadata.creationTimestamp", metadata.creationTimestamp),
-    labels: rules.keepsLabels ? Object.fromEntries(labels) : {},
-    annotations: rules.keepsLabels ? Object.fromEntries(annotations) : {},
+    labels: kept(rules, labels),
+    annotations: kept(rules, annotations),
     generation: readInteger(report, "metadata.generation", metadata.generation) ?? 0,
     resourceVersion: readText(report, "metadata.resourceVersion", metadata.resourceVersion),
   };
   return origin === undefined ? meta : { ...meta, origin };
+}
+
+/** Most objects have none: they share one. */
+const none: Meta["labels"] = Object.freeze({});
+
+function kept({ keepsLabels }: MetaRules, entries: readonly (readonly [string, string])[]): Meta["labels"] {
+  return keepsLabels && entries.length > 0 ? Object.fromEntries(entries) : none;
 }
 
 /** Labels by key; each key and value is checked. */

@@ -3,6 +3,7 @@
  * absent and does not convert: a number where text is declared is a Problem, never "80".
  */
 import { quote, type Report } from "./report.ts";
+import { sharedText } from "./shared.ts";
 
 export type Mapping = Readonly<Record<string, unknown>>;
 
@@ -33,7 +34,7 @@ export function readList(report: Report, field: string, value: unknown): readonl
 
 /** The text; "" when it is absent (the API knows no difference) or, with a Problem, when it is something else. */
 export function readText(report: Report, field: string, value: unknown): string {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return sharedText(value);
   if (!isAbsent(value)) report.invalid(field, notText(value));
   return "";
 }
