@@ -93,7 +93,9 @@ export class Compressor implements Client, UpstreamHalf {
   respond(status: number, reason: string, lines: string, length: number, bodiless: boolean): void {
     const judgement = judgeResponse(this.#compression, this.#exchange.head, status, lines, length);
     const offer = judgement?.offer ?? null;
-    if (judgement === null || offer === null)
+    // Over HTTP/2 an answer to GET, too, may end with its head: of no bytes no coding makes anything that could be decoded.
+    const empty = bodiless && this.#exchange.method !== "HEAD";
+    if (judgement === null || offer === null || empty)
       this.#client.respond(status, reason, judgement?.plain ?? lines, length, bodiless);
     // To HEAD, which is to be told what GET would be; the length of that only GET finds out (RFC 9110, 9.3.2).
     else if (bodiless) this.#client.respond(status, reason, judgement.compressed, -1, true);

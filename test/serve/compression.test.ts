@@ -413,6 +413,29 @@ describe("compression", () => {
     server.close();
   });
 
+  it("says nothing of a coding where an upstream of HTTP/2 ends its answer with the head, but to HEAD", async () => {
+    const server = createHttp2Server();
+    server.on("stream", (stream: ServerHttp2Stream) => {
+      stream.respond({ ":status": 200, "content-type": "text/plain", etag: '"a"' }, { endStream: true });
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const snapshot = oneRoute([(server.address() as AddressInfo).port]);
+    await plane.publish({ ...snapshot, upstreams: snapshot.upstreams.map((each) => ({ ...each, protocol: "grpc" })) });
+    const session = await openHttp2();
+    for (const accept of ["gzip", "br"]) {
+      const { headers, body } = await getHttp2(session, "/", accept);
+      assert.equal(body.length, 0);
+      // A decoder takes no bytes at all for a body that was cut short.
+      assert.deepEqual(
+        [headers["content-encoding"], headers.etag, headers.vary],
+        [undefined, '"a"', "Accept-Encoding"],
+      );
+    }
+    session.destroy();
+    server.close();
+  });
+
   it("holds up an upstream for a client of HTTP/2 that opens no window, and forgets all when the stream is reset", async () => {
     const noise = randomBytes(8 * 1024 * 1024).toString("latin1");
     const upstream = await upstreamThat(answering(() => ok(noise, text)));

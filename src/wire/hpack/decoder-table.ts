@@ -4,7 +4,7 @@ import { defaultTableSize, entryOverhead, staticCount, staticNames, staticValues
 const initialSlots = 8;
 
 export class DecoderTable {
-  /** Changes whenever an entry comes or goes. */
+  /** Changes whenever an entry comes or goes, or the size that entries may have. */
   generation = 0;
   readonly #bound: number;
   /** Powers of two long, so that an entry's slot is its number under a mask. */
@@ -54,6 +54,7 @@ export class DecoderTable {
   /** A size update; false: it is above the bound. */
   resize(size: number): boolean {
     if (size > this.#bound) return false;
+    if (size !== this.#sizeAtMost) this.generation++;
     this.#sizeAtMost = size;
     this.#shrinkTo(size);
     return true;
