@@ -17,7 +17,7 @@ const answeredFor = 5000;
 /** Datagrams that wait while the socket is being made, which takes no time but a turn of the loop. */
 const mostWaiting = 64;
 
-/** Errors of one datagram, which say nothing of the endpoint. */
+/** Errors of one datagram, which say nothing of the endpoint. Before the first is sent they are of the way to it. */
 const ofDatagram: ReadonlySet<string> = new Set(["EMSGSIZE", "ENOBUFS", "EAGAIN", "EPERM", "EINVAL"]);
 
 export class UdpSession {
@@ -142,7 +142,7 @@ export class UdpSession {
 
   #failed(upstream: DatagramSocket, endpoint: Endpoint, error: NodeJS.ErrnoException): void {
     if (this.#upstream !== upstream) return;
-    if (ofDatagram.has(error.code ?? "")) {
+    if (this.#waiting === null && ofDatagram.has(error.code ?? "")) {
       this.#counters.dropped();
       return;
     }
