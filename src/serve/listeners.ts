@@ -113,11 +113,9 @@ export class Listeners implements ConnectionHost {
   /** Resolves with the ports listened on; rejects with the system's error. */
   async listen(on: ListenOn): Promise<{ http: number; https: number }> {
     const options = { host: on.address, backlog, ...(on.shared ? { reusePort: true } : {}) };
-    const http = await listenOn(this.#plain, { ...options, port: on.http });
-    const https = await listenOn(this.#secure, { ...options, port: on.https });
-    // Without a listener an accept() that fails, for want of descriptors say, would end the worker.
-    this.#plain.on("error", this.#reports.acceptFailed);
-    this.#secure.on("error", this.#reports.acceptFailed);
+    const failed = this.#reports.acceptFailed;
+    const http = await listenOn(this.#plain, { ...options, port: on.http }, failed);
+    const https = await listenOn(this.#secure, { ...options, port: on.https }, failed);
     return { http, https };
   }
 
@@ -262,11 +260,14 @@ export class Listeners implements ConnectionHost {
   }
 }
 
-function listenOn(server: Server, options: object): Promise<number> {
+/** `failed` hears of connections that cannot be accepted from then on. */
+function listenOn(server: Server, options: object, failed: (error: Error) => void): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(options, () => {
       server.off("error", reject);
+      // Without a listener an accept() that fails, for want of descriptors say, would end the worker.
+      server.on("error", failed);
       const address = server.address();
       resolve(typeof address === "object" && address !== null ? address.port : 0);
     });

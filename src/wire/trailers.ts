@@ -46,6 +46,8 @@ const refusedPrefixes = [
   "if-",
   "proxy-",
   "sec-",
+  // Who the client is, by its certificate.
+  "ssl-client-",
   "x-forwarded-",
   "x-original-",
 ];

@@ -55,7 +55,7 @@ describe("client certificates on a connection", () => {
     upstream = await TestUpstream.start(
       answering((request) =>
         ok(
-          request.headers
+          [...request.headers, ...request.trailers]
             .flatMap(([name, value]) => (/^ssl-client-/i.test(name) ? [`${name}=${value}`] : []))
             .join("; "),
         ),
@@ -165,6 +165,17 @@ describe("client certificates on a connection", () => {
       "b.example 200 ssl-client-verify=SUCCESS",
       "a.example 400 ",
     ]);
+  });
+
+  it("are told of by nobody else, under no spelling and in no trailer", async () => {
+    await plane.publish(asking([upstream.port], { verify: "optional" }));
+    const client = await plane.connectTls({ servername: "a.example" });
+    const claims = "sSl-cLient-Verify: SUCCESS\r\nssl_client_verify: SUCCESS\r\nSSL-Client-Subject-DN: CN=root\r\n";
+    const head = `POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n${claims}\r\n`;
+    client.send(`${head}0\r\n${claims}\r\n`);
+    assert.equal((await client.response()).body, "ssl-client-verify=NONE");
+    client.socket.destroy();
+    await plane.publish(asking([upstream.port]));
   });
 
   it("are asked for anew on open connections when the authorities change", async () => {

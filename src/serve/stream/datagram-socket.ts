@@ -60,10 +60,13 @@ export class DatagramSocket {
     this.#socket.connect(port, address);
   }
 
-  /** To where it is connected, or to `to`. False: too much waits already, and this one is dropped. */
+  /**
+   * To where it is connected, or to `to`. False: this one is dropped, for too much waits already, or `to` has no port:
+   * a client that wants no answers may leave its own out (RFC 768).
+   */
   send(datagram: Uint8Array, to: { readonly address: string; readonly port: number } | null = null): boolean {
     const socket = this.#socket;
-    if (!this.#open || socket.getSendQueueSize() + datagram.length > mostQueued) return false;
+    if (!this.#open || to?.port === 0 || socket.getSendQueueSize() + datagram.length > mostQueued) return false;
     if (to === null) socket.send(datagram);
     else socket.send(datagram, to.port, to.address);
     return true;

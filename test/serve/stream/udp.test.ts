@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import type { StreamService } from "../../../src/model/snapshot.ts";
 import { streamLayout } from "../../../src/serve/stream/counters.ts";
+import { DatagramSocket } from "../../../src/serve/stream/datagram-socket.ts";
 import { DatagramPeer, freeUdpPorts, streamLimits, streamService, withStreams } from "../../support/streams.ts";
 import { TestPlane, until } from "../../support/test-plane.ts";
 
@@ -143,6 +144,33 @@ describe("a UDP service", () => {
     }
     assert.equal(count("failed"), 1);
     assert.equal(count("opened"), 2);
+  });
+
+  it("sends to another endpoint when no way leads to the first", async () => {
+    const endpoint = await named("up ");
+    const service = udpService([endpoint]);
+    // A socket is connected to such an address with its interface alone: EINVAL, which of a datagram would mean its length.
+    const endpoints = [{ address: "fe80::1", port: 9 }, ...service.endpoints];
+    await plane.publish(withStreams({ ...service, endpoints }));
+    const client = await peer();
+    client.send("1", port);
+    await until(() => count("failed") === 1, "a refusal");
+    client.send("2", port);
+    assert.deepEqual(await texts(client, 1), ["up 2"]);
+    assert.equal(count("dropped"), 1);
+  });
+
+  it("takes datagrams of clients without a port, whose answers can go nowhere", async () => {
+    const endpoint = await peer();
+    const failures: Error[] = [];
+    const socket = new DatagramSocket({ family: 4, received: () => {}, failed: (error) => failures.push(error) });
+    await socket.bind("127.0.0.1", 0);
+    // RFC 768: a port of 0 says that there is none. Node throws at it, which would end the worker.
+    assert.equal(socket.send(Buffer.from("lost"), { address: "127.0.0.1", port: 0 }), false);
+    assert.equal(socket.send(Buffer.from("kept"), { address: "127.0.0.1", port: endpoint.port }), true);
+    assert.deepEqual(await texts(endpoint, 1), ["kept"]);
+    assert.deepEqual(failures, []);
+    socket.close();
   });
 
   it("ends the sessions of an endpoint that leaves, and of no other", async () => {
