@@ -20,8 +20,12 @@ import { StreamSocket } from "./http2-socket.ts";
 
 /** Bytes of a response that wait in this process for the client's window. */
 const waitingAtMost = 65_536;
-/** Of them, how many may be left when the upstream is asked for more. */
-const moreBelow = 32_768;
+/**
+ * Of all responses of a connection together, as far as each may have a little: a client that opens a hundred streams and no
+ * window (CVE-2019-9517) is to cost little more than one that reads slowly.
+ */
+const sharedAtMost = 1_048_576;
+const waitingAtLeast = 8_192;
 
 export class Http2Exchange implements Client, StreamHandler, Borrower {
   readonly #connection: Http2Connection;
@@ -88,7 +92,7 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
   }
 
   flush(): boolean {
-    if (this.#stream.waiting < waitingAtMost) return true;
+    if (this.#stream.waiting < this.#waitingAtMost) return true;
     this.#full = true;
     this.#arm(this.#connection.host.limits.send);
     return false;
@@ -159,7 +163,8 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
       this.#arm(this.#connection.host.limits.send);
       return;
     }
-    if (this.#full && this.#stream.waiting < moreBelow) {
+    // The upstream is asked for more before all has left.
+    if (this.#full && this.#stream.waiting < this.#waitingAtMost / 2) {
       this.#full = false;
       this.#watch();
       this.#forward.clientDrained();
@@ -177,6 +182,11 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
     if (this.#forward === null) this.#stream.reset(errorCode.cancel);
     else if (this.#begun) this.#forward.clientFailed("client-gone", "the client took the response too slowly");
     else this.#forward.clientFailed("client-timeout", "the body came too slowly");
+  }
+
+  get #waitingAtMost(): number {
+    const share = sharedAtMost / this.#stream.session.streamCount;
+    return Math.min(waitingAtMost, Math.max(waitingAtLeast, share));
   }
 
   #sendHead(status: number, lines: string, length: number): void {

@@ -195,6 +195,39 @@ describe("floods of HTTP/2 frames", () => {
     await endless.stop();
   });
 
+  it("keeps little of a hundred answers for a client that opens no window (CVE-2019-9517)", async () => {
+    let sent = 0;
+    const filling = await TestUpstream.start((socket) => {
+      const part = Buffer.alloc(65_536, 120);
+      const fill = (): void => {
+        for (sent += part.length; !socket.destroyed && socket.write(part); sent += part.length);
+      };
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 200 OK\r\n\r\n");
+        socket.on("drain", fill);
+        fill();
+      });
+    });
+    await plane.serve([filling.port]);
+    const client = await RawHttp2.open(plane.plane.ports.https, settings([setting.initialWindowSize, 0]));
+    const fields = [...getFields.filter(([name]) => name !== ":path"), [":path", "/no-window"]] as const;
+    client.send(...Array.from({ length: 100 }, (_, index) => headers(idOf(index), fields)));
+    await client.wait(frameType.headers, idOf(99));
+    let before = -1;
+    let quiet = 0;
+    await until(() => {
+      quiet = sent === before ? quiet + 1 : 0;
+      before = sent;
+      return quiet === 40;
+    }, "the flow to stop");
+    client.close();
+    const lines = (): typeof plane.lines => plane.lines.filter(({ path }) => path === "/no-window");
+    await until(() => lines().length === 100, "the access log");
+    const taken = lines().reduce((sum, line) => sum + Number(line.upstream_bytes), 0);
+    assert.ok(taken < 6 * 1024 * 1024, `${taken} bytes were taken`);
+    await filling.stop();
+  });
+
   it("keeps of a body that nobody reads no more than the windows", async () => {
     const deaf = await TestUpstream.start((socket) => socket.pause());
     await plane.serve([deaf.port], { bodySize: { limit: 0 } });
