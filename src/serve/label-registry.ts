@@ -4,7 +4,6 @@
  * that is no longer in use is kept for a while, so that its last numbers are scraped, and then given up: what comes and goes
  * does not make memory or a scrape grow.
  */
-import { seriesPerBlock } from "./shared.ts";
 
 /** What the label sets of one table are, and what is counted for each. */
 export interface SeriesKind<L> {
@@ -25,6 +24,33 @@ export interface Retargetable {
 }
 
 const noneId = 0;
+
+/** Series in the first block: enough for most sites. */
+export const firstBlockSeries = 256;
+
+/**
+ * Bytes of every block after the first. From 32 MiB on, glibc's malloc always asks the system for pages of their own, and
+ * those take memory when they are first written to: a route that nobody asks for costs the address of its counters.
+ */
+const largeBlock = 34 * 1024 * 1024;
+
+interface Place {
+  readonly block: number;
+  /** The series' first slot in its block. */
+  readonly at: number;
+}
+
+/** `size`: Float64 slots of one series. */
+function placeOf(id: number, size: number): Place {
+  if (id < firstBlockSeries) return { block: 0, at: id * size };
+  const perBlock = seriesInBlock(1, size);
+  const beyond = id - firstBlockSeries;
+  return { block: 1 + Math.floor(beyond / perBlock), at: (beyond % perBlock) * size };
+}
+
+function seriesInBlock(block: number, size: number): number {
+  return block === 0 ? firstBlockSeries : Math.floor(largeBlock / (size * Float64Array.BYTES_PER_ELEMENT));
+}
 
 /** What a worker has to know, as plain data for postMessage. To be applied before the Snapshot that it belongs to. */
 export interface SeriesUpdate {
@@ -134,15 +160,17 @@ export class LabelRegistry<L> {
       return reused;
     }
     const id = this.#next++;
-    if (id % seriesPerBlock === 0)
-      this.#blocks.push(Array.from({ length: this.#workers }, () => allocateBlock(this.#kind.size)));
+    const { block } = placeOf(id, this.#kind.size);
+    if (block === this.#blocks.length) {
+      this.#blocks.push(Array.from({ length: this.#workers }, () => allocateBlock(block, this.#kind.size)));
+    }
     return id;
   }
 
   #sum(id: number, totals: Float64Array): void {
     totals.fill(0);
-    const at = (id % seriesPerBlock) * this.#kind.size;
-    for (const { slots } of this.#blocks[Math.floor(id / seriesPerBlock)] ?? []) {
+    const { block, at } = placeOf(id, this.#kind.size);
+    for (const { slots } of this.#blocks[block] ?? []) {
       for (let slot = 0; slot < this.#kind.size; slot++) {
         totals[slot] = (totals[slot] ?? 0) + (slots[at + slot] ?? 0);
       }
@@ -188,9 +216,10 @@ export class LabelTable<L, C extends Retargetable> {
       this.#byKey.delete(key);
     }
     for (const { key, id } of update.added) {
-      const block = this.#blocks[Math.floor(id / seriesPerBlock)];
-      if (block === undefined) throw new Error(`series ${id} has no memory`);
-      this.#byKey.set(key, this.#make(block, (id % seriesPerBlock) * this.#kind.size));
+      const { block, at } = placeOf(id, this.#kind.size);
+      const slots = this.#blocks[block];
+      if (slots === undefined) throw new Error(`series ${id} has no memory`);
+      this.#byKey.set(key, this.#make(slots, at));
     }
   }
 
@@ -210,7 +239,7 @@ interface Block {
   readonly slots: Float64Array;
 }
 
-function allocateBlock(size: number): Block {
-  const buffer = new SharedArrayBuffer(seriesPerBlock * size * Float64Array.BYTES_PER_ELEMENT);
+function allocateBlock(block: number, size: number): Block {
+  const buffer = new SharedArrayBuffer(seriesInBlock(block, size) * size * Float64Array.BYTES_PER_ELEMENT);
   return { buffer, slots: new Float64Array(buffer) };
 }

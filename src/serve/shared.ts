@@ -23,9 +23,6 @@ export const seriesLayout = {
   size: 40,
 } as const;
 
-/** Series in one block, which is one SharedArrayBuffer a worker. */
-export const seriesPerBlock = 256;
-
 const durationBuckets = durationBounds.length + 1;
 
 /** What one worker counts for one series: a host, namespace, Ingress and Service. */
