@@ -6,6 +6,7 @@ import { LiveSettings } from "../controller/live-settings.ts";
 import { Controller, type ControllerState } from "../controller.ts";
 import type { Log } from "../log.ts";
 import { type Admin, startAdmin } from "../serve/admin.ts";
+import { collectAfterLoading } from "../serve/collect.ts";
 import { type DataPlane, startDataPlane } from "../serve/dataplane.ts";
 import { LogSink } from "../serve/log-sink.ts";
 import type { Settings } from "../settings.ts";
@@ -15,7 +16,6 @@ import type { Source } from "../sources/source.ts";
 import { ObjectStore } from "../sources/store.ts";
 import type { Cluster } from "./cluster.ts";
 import { untilAborted } from "./command.ts";
-import { giveBackMemory } from "./give-back-memory.ts";
 import { Status } from "./status.ts";
 
 export interface Sluice {
@@ -80,8 +80,10 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
     if (cluster !== null) {
       running.publisher = cluster.publisher;
       publish(cluster.publisher, controller);
-      giveBackMemory();
     }
+    // The workers, which serve already, have heaps of their own and do not wait.
+    const { ingresses, services, secrets } = store.objects;
+    collectAfterLoading(ingresses.size + services.size + secrets.size);
     return {
       addresses: { ...dataPlane.addresses, admin: admin.address },
       ports: dataPlane.ports,

@@ -7,7 +7,6 @@ import { availableParallelism } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import type { Log } from "../log.ts";
 import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
-import { collectAfterLoading } from "./collect.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
 import { passedIdentities } from "./front/passthrough.ts";
 import { Health, type HealthReport } from "./health/health.ts";
@@ -124,7 +123,6 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       // An endpoints-only change leaves all routes as they were, and with them all label sets.
       const sameRoutes = last?.hosts === snapshot.hosts && last.defaultBackend === snapshot.defaultBackend;
       const sameStreams = last?.streams === snapshot.streams && last.hosts === snapshot.hosts;
-      const first = last === null;
       last = snapshot;
       const now = Date.now();
       workers.publish(
@@ -134,9 +132,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
           streamSeries: sameStreams ? null : streamSeries.assign(streamsOf(snapshot, on.https).map(streamLabels), now),
         },
       );
-      const published = inForce(revision);
-      if (first) void published.then(() => collectAfterLoading(snapshot.hosts.length));
-      return published;
+      return inForce(revision);
     },
     configure(wanted) {
       const next = workerSettings(wanted);
