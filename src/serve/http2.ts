@@ -43,8 +43,9 @@ const options: SessionOptions = {
   mistakes: [100, 1],
   idleFrames: [2_000, 100],
 };
-/** Heads kept for later streams; each holds the text of its last request. */
+/** Heads kept for later streams, and characters of the last request, whose text each of them holds. */
 const headsAtMost = 8;
+const headTextAtMost = 4_096;
 /** How long a client has to answer the end of the connection with its own, in milliseconds. */
 const lingerFor = 5_000;
 /** For all connections of this thread. */
@@ -149,7 +150,9 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
 
   /** A stream is over; its head, if it is its own, may serve the next. */
   streamClosed(head: RequestHead | null): void {
-    if (head !== null && this.#heads.length < headsAtMost) this.#heads.push(head);
+    if (head !== null && this.#heads.length < headsAtMost && head.fields.text.length <= headTextAtMost) {
+      this.#heads.push(head);
+    }
     if (this.#session.streamCount > 0 || this.#closing) return;
     if (this.host.draining) this.#close();
     else this.#rest();

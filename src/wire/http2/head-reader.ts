@@ -41,6 +41,8 @@ const blockAtMost = 65_536;
 /** Blocks kept: only short ones, for long ones are those that differ. */
 const keptLength = 192;
 const keptAtMost = 32;
+/** Characters of a list that is kept: what is made of one may be as long, and a short block can name long entries of the table. */
+const keptSize = 4_096;
 
 export class HeadReader {
   readonly #decoder: FieldDecoder;
@@ -99,12 +101,18 @@ export class HeadReader {
       // This block has changed the table, or one before it: sent again it would mean something else.
       this.#generation = this.#decoder.generation;
       for (const map of [this.#kept.request, this.#kept.response, this.#kept.trailers]) map.clear();
-    } else if (short) {
+    } else if (short && sizeOf(fields) <= keptSize) {
       if (kept.size >= keptAtMost) kept.clear();
       kept.set(text, list);
     }
     return list;
   }
+}
+
+function sizeOf(fields: readonly string[]): number {
+  let size = 0;
+  for (let at = 0; at < fields.length; at++) size += (fields[at] as string).length;
+  return size;
 }
 
 function isMalformed(fields: readonly string[], kind: BlockKind): boolean {
