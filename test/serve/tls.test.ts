@@ -229,6 +229,26 @@ describe("TLS", () => {
     latest.socket.destroy();
   });
 
+  it("refuses the handshakes of a host whose ciphers take no certificate, and of no other", async () => {
+    const own = await TestPlane.start();
+    const { tls, ...rest } = withCertificates(oneRoute([upstream.port]), [exact], [["shop.example", "aa"]]);
+    // OpenSSL takes the list, and then no key below 256 bits of security: not even that of the self-signed certificate.
+    const strict = tls.map((host) => ({ ...host, handshake: { ciphers: "DEFAULT:@SECLEVEL=5" } }));
+    await own.publish({ ...rest, tls: strict }, keysOf([exact]));
+    for (let count = 0; count < 2; count++) {
+      await assert.rejects(own.connectTls({ servername: "shop.example" }), { code: "ECONNRESET" });
+    }
+    const other = await own.connectTls({ servername: "other.example" });
+    other.socket.destroy();
+    const reasons = own.events.map(({ message, fields }) => `${message}: ${(fields as { reason?: string }).reason}`);
+    assert.deepEqual(reasons, [
+      "a certificate cannot be used; its hosts are served with the default one: error:0A00018F:SSL routines::ee key too small",
+      "a certificate cannot be used; its hosts are served with the default one: error:0A00018F:SSL routines::ee key too small",
+      "a certificate cannot be used; its hosts are served with the default one: not even our own certificate can be used: handshakes are refused",
+    ]);
+    await own.stop();
+  });
+
   it("reads a first message that comes byte by byte", async () => {
     await plane.publish(
       withCertificates(oneRoute([upstream.port]), [exact], [["shop.example", "aa"]]),

@@ -45,6 +45,7 @@ export class TlsEnd {
   readonly #parts: TlsEndParts;
   /** Made for the first client: it costs 0.3 ms and 33 kB, and most of ten thousand hosts are asked for by nobody. */
   #server: Server | null = null;
+  #refused = false;
 
   constructor(parts: TlsEndParts) {
     this.#parts = parts;
@@ -52,11 +53,18 @@ export class TlsEnd {
 
   /** Makes the handshake on a connection whose first bytes are still to be read. */
   take(socket: Socket): void {
-    this.#server ??= this.#create();
-    this.#server.emit("connection", socket);
+    if (!this.#refused) this.#server ??= this.#create();
+    this.#refused = this.#server === null;
+    if (this.#server !== null) {
+      this.#server.emit("connection", socket);
+      return;
+    }
+    this.#parts.listener.failed();
+    socket.destroy();
   }
 
-  #create(): Server {
+  /** null: OpenSSL refuses all choices, our own certificate too, for ciphers of a level that no usual key has. */
+  #create(): Server | null {
     const { choices, options, demand, recordSize, listener, report } = this.#parts;
     const asking = demand === null ? {} : demandOptions(demand);
     const trusted = demand === null ? [] : splitChain(demand.chain);
@@ -80,7 +88,8 @@ export class TlsEnd {
         report(error instanceof Error ? error.message : "refused");
       }
     }
-    throw new Error("no certificate can be served, not even our own");
+    report("not even our own certificate can be used: handshakes are refused");
+    return null;
   }
 }
 
