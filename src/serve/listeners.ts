@@ -55,6 +55,9 @@ export class Listeners implements ConnectionHost {
   readonly #secure: Server;
   readonly #connections = new Map<ClientConnection, Peer>();
   readonly #tunnels = new Set<Duplex>();
+  /** TLS connections that are none of anybody yet: before their first message, or within the handshake. */
+  #handshakes = 0;
+  #settling = false;
   #emptied: (() => void) | null = null;
 
   constructor(
@@ -104,8 +107,12 @@ export class Listeners implements ConnectionHost {
           plane.counters.handshakeDone();
           socket.allowHalfOpen = true;
           this.#accept({ socket }, tls, socket.alpnProtocol === "h2", this.#arrivals.toldOf(socket));
+          this.#handshakeEnded();
         },
-        failed: () => plane.counters.handshakeFailed(),
+        failed: () => {
+          plane.counters.handshakeFailed();
+          this.#handshakeEnded();
+        },
       },
     });
   }
@@ -140,7 +147,9 @@ export class Listeners implements ConnectionHost {
     const settle = Math.min(settleFor, grace);
     for (const connection of this.#connections.keys()) connection.drain(settle);
     const end = Date.now() + grace;
+    this.#settling = true;
     await this.#empty(settle);
+    this.#settling = false;
     this.#plain.close();
     this.#secure.close();
     await this.#empty(end - Date.now());
@@ -168,6 +177,7 @@ export class Listeners implements ConnectionHost {
   }
 
   #awaitHandshake(socket: Socket): void {
+    this.#handshakes++;
     awaitFirstMessage(socket, {
       wheel: this.plane.wheel,
       timeout: firstMessageTimeout,
@@ -178,10 +188,19 @@ export class Listeners implements ConnectionHost {
         else {
           socket.allowHalfOpen = true;
           passed.take(socket, this.#arrivals.toldOf(socket));
+          this.#handshakeEnded();
         }
       },
-      gone: () => this.plane.counters.handshakeFailed(),
+      gone: () => {
+        this.plane.counters.handshakeFailed();
+        this.#handshakeEnded();
+      },
     });
+  }
+
+  #handshakeEnded(): void {
+    this.#handshakes--;
+    this.#noticeEmpty();
   }
 
   /** In plain, paused, with what was read before. */
@@ -256,7 +275,8 @@ export class Listeners implements ConnectionHost {
 
   #noticeEmpty(): void {
     const open = this.#connections.size + this.#tunnels.size + this.#passthrough.open;
-    if (open === 0) this.#emptied?.();
+    // As an idle connection, a handshake may bring a request until all has settled, and holds nobody up after that.
+    if (open === 0 && !(this.#settling && this.#handshakes > 0)) this.#emptied?.();
   }
 }
 

@@ -3,8 +3,11 @@
  * a dead worker takes nobody else along.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { valuesOf } from "../support/message-reader.ts";
-import { answering, ok, type TestClient, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
+import { answering, ok, TestClient, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 
 const get = (path = "/"): string => `GET ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`;
 const handshake = "GET /ws HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -54,6 +57,40 @@ describe("draining", () => {
     release?.();
     assert.equal((await slow.response()).body, "slow");
     await drained;
+  });
+
+  it("answers the first request of a connection that was within its TLS handshake", async () => {
+    const plane = await TestPlane.start();
+    await plane.serve([upstream.port]);
+    const socket = connect(plane.plane.ports.https, "127.0.0.1");
+    await once(socket, "connect");
+    // A whole handshake behind it in the queue of the listener: the worker has accepted the first connection.
+    const behind = await plane.connectTls();
+    behind.socket.destroy();
+    const drained = plane.plane.drain(10_000);
+    // The worker has heard of the drain when it answers so.
+    for (let closing = false; !closing; ) {
+      const { headers } = await plane.request(get());
+      closing = valuesOf(headers, "connection")[0] === "close";
+    }
+    const client = new TestClient(connectTls({ socket, rejectUnauthorized: false }));
+    client.send(get());
+    const answer = await client.response();
+    assert.equal(answer.body, "quick");
+    assert.deepEqual(valuesOf(answer.headers, "connection"), ["close"]);
+    client.socket.end();
+    await drained;
+  });
+
+  it("is not held up by connections that never speak TLS", async () => {
+    const plane = await TestPlane.start();
+    // It is cut, be it by a reset.
+    const socket = connect(plane.plane.ports.https, "127.0.0.1").on("error", () => {});
+    await once(socket, "connect");
+    const from = performance.now();
+    await plane.plane.drain(300);
+    assert.ok(performance.now() - from < 5_000);
+    socket.destroy();
   });
 
   it("gives tunnels the grace period and no more", async () => {
