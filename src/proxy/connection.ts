@@ -43,6 +43,7 @@ export class UpstreamConnection {
   #state: "connecting" | "open" | "closed" = "connecting";
   #error: Error | null = null;
   #timedOut = false;
+  #hearsOut = false;
 
   constructor(pool: EndpointPool, connectTimeout: number, owner: ConnectionOwner, preface: Buffer | null) {
     this.pool = pool;
@@ -52,7 +53,6 @@ export class UpstreamConnection {
     pool.wheel.arm(this.deadline, connectTimeout);
     const options = { allowHalfOpen: true, highWaterMark: 1 };
     this.socket = dial(pool, pool.tls ? options : { ...options, onread: this.#reader.onread }, [], preface);
-    hearOut(this.socket);
     this.socket.setNoDelay(true);
     if (pool.tls) this.socket.on("data", (chunk: Buffer) => this.#data(chunk));
     this.socket.on("end", () => this.#ended());
@@ -64,6 +64,13 @@ export class UpstreamConnection {
     });
     this.socket.on("close", () => this.#closed());
     this.socket.once(pool.tls ? "secureConnect" : "connect", () => this.#connected());
+  }
+
+  /** A body is about to be sent, and the answer may come before its end. */
+  expectEarlyAnswer(): void {
+    if (this.#hearsOut) return;
+    this.#hearsOut = true;
+    hearOut(this.socket);
   }
 
   /** Gives an idle connection to an exchange. */

@@ -175,6 +175,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
       return;
     }
     this.#heldHead = text;
+    connection.expectEarlyAnswer();
     // The upstream owes nothing before it has the whole request; until then the client's own limit watches.
     connection.deadline.disarm();
     if (this.#exchange.head.expectContinue) this.#client.sendContinue();

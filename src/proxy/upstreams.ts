@@ -22,13 +22,16 @@ export interface PoolCounters {
 }
 
 export interface PoolLimits {
-  /** Idle connections kept an endpoint; the oldest is closed when there are more. */
+  /** Idle connections kept an endpoint; what is beyond is closed when it has not been used again for a second. */
   readonly idle: number;
   /** Milliseconds that an idle connection is kept. */
   readonly idleTimeout: number;
   /** Requests on one connection, so that long-lived ones do not pin traffic to an endpoint for ever. */
   readonly requests: number;
 }
+
+/** Milliseconds that a connection is kept which is idle beyond the limit. */
+const surplusTimeout = 1_000;
 
 /** As ingress-nginx sets them: upstream-keepalive-connections, -timeout and -requests. */
 export const defaultPoolLimits: PoolLimits = { idle: 320, idleTimeout: 60_000, requests: 10_000 };
@@ -106,7 +109,8 @@ export class EndpointPool {
       connection.destroy();
       return;
     }
-    if (this.#idle.length > this.limits.idle) this.#idle[0]?.destroy();
+    // A burst that comes again and again would else open what it has just closed, at a hundred times the price of keeping it.
+    if (this.#idle.length > this.limits.idle) this.wheel.arm(connection.deadline, surplusTimeout);
   }
 
   /** Milliseconds that an idle connection is kept. */

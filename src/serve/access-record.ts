@@ -3,7 +3,7 @@
  * text and nothing else. Hot.
  */
 import type { RequestExchange } from "../proxy/exchange.ts";
-import { type AccessRecord, formatAccessLine } from "./access-log.ts";
+import { type AccessRecord, formatAccessLine, type LoggedRoute } from "./access-log.ts";
 import type { AccessLogBatch } from "./log-batch.ts";
 import { formatStreamLine, type StreamRecord } from "./stream-log.ts";
 
@@ -42,7 +42,7 @@ export class AccessLog {
     record.upstreamBytes = exchange.upstreamBytes;
     record.tries = exchange.tries;
     record.requestId = exchange.requestId;
-    this.#nameRoute(exchange);
+    record.route = exchange.route?.labels ?? noRoute;
     record.referer = head.value("referer") ?? "";
     record.userAgent = head.value("user-agent") ?? "";
     this.#batch.add(formatAccessLine(format, record));
@@ -56,16 +56,9 @@ export class AccessLog {
   flush(): void {
     this.#batch.flush();
   }
-
-  #nameRoute(exchange: RequestExchange): void {
-    const record = this.#record;
-    const labels = exchange.route?.labels;
-    record.namespace = labels?.namespace ?? "";
-    record.ingress = labels?.ingress ?? "";
-    record.service = labels?.service ?? "";
-    record.servicePort = labels?.port ?? "";
-  }
 }
+
+const noRoute: LoggedRoute = { namespace: "", ingress: "", service: "", port: "" };
 
 function emptyRecord(): AccessRecord {
   return {
@@ -87,10 +80,7 @@ function emptyRecord(): AccessRecord {
     upstreamBytes: 0,
     tries: 0,
     requestId: "",
-    namespace: "",
-    ingress: "",
-    service: "",
-    servicePort: "",
+    route: noRoute,
     referer: "",
     userAgent: "",
   };

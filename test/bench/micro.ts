@@ -30,10 +30,7 @@ const record: AccessRecord = {
   upstreamBytes: 96,
   tries: 1,
   requestId: "0123456789abcdef0123456789abcdef",
-  namespace: "shop",
-  ingress: "shop-web",
-  service: "web",
-  servicePort: "80",
+  route: { namespace: "shop", ingress: "shop-web", service: "web", port: "80" },
   referer: "https://shop.example.com/start",
   userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
 };

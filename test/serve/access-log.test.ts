@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type AccessRecord, formatAccessLine } from "../../src/serve/access-log.ts";
 
-const plain: AccessRecord = {
+/** A record with the fields of its route among its own. */
+type FlatRecord = Omit<AccessRecord, "route"> & Record<"namespace" | "ingress" | "service" | "servicePort", string>;
+
+function lineOf(format: "json" | "nginx", record: FlatRecord): string {
+  const { namespace, ingress, service, servicePort, ...rest } = record;
+  return formatAccessLine(format, { ...rest, route: { namespace, ingress, service, port: servicePort } });
+}
+
+const plain: FlatRecord = {
   time: Date.UTC(2026, 10, 20, 12, 36, 0, 7),
   remoteAddress: "10.1.2.3",
   remotePort: 40123,
@@ -83,7 +91,7 @@ const hostileRecord = fc
 
 describe("a JSON access-log line", () => {
   it("tells the whole request", () => {
-    const line = formatAccessLine("json", plain);
+    const line = lineOf("json", plain);
     assert.ok(line.endsWith("}\n"));
     assert.deepEqual(JSON.parse(line), {
       time: "2026-11-20T12:36:00.007Z",
@@ -113,7 +121,7 @@ describe("a JSON access-log line", () => {
   });
 
   it("leaves out what only an upstream's answer has when none was asked", () => {
-    const line = JSON.parse(formatAccessLine("json", { ...plain, ...unanswered, status: 404 }));
+    const line = JSON.parse(lineOf("json", { ...plain, ...unanswered, status: 404 }));
     assert.equal(line.upstream, "");
     assert.equal(line.tries, 0);
     assert.ok(!("upstream_status" in line));
@@ -122,7 +130,7 @@ describe("a JSON access-log line", () => {
   it("is one line of printable ASCII whose values are what was sent, whatever that was", () => {
     fc.assert(
       fc.property(hostileRecord, (record) => {
-        const line = formatAccessLine("json", record);
+        const line = lineOf("json", record);
         assert.match(line, /^[ -~]+\n$/);
         const parsed = JSON.parse(line);
         assert.equal(parsed.status, 200);
@@ -138,7 +146,7 @@ describe("a JSON access-log line", () => {
   });
 
   it("escapes quote and backslash so that no value ends early", () => {
-    const line = formatAccessLine("json", { ...plain, userAgent: '\\","status":500,"x":"' });
+    const line = lineOf("json", { ...plain, userAgent: '\\","status":500,"x":"' });
     assert.ok(line.includes(String.raw`"user_agent":"\\\",\"status\":500,\"x\":\""`));
     assert.equal(JSON.parse(line).status, 200);
   });
@@ -147,7 +155,7 @@ describe("a JSON access-log line", () => {
 describe("an nginx access-log line", () => {
   it("is ingress-nginx's upstreaminfo", () => {
     assert.equal(
-      formatAccessLine("nginx", plain),
+      lineOf("nginx", plain),
       '10.1.2.3 - - [20/Nov/2026:12:36:00 +0000] "GET /items?page=2 HTTP/1.1" 200 96 "https://shop.example.com/" ' +
         '"curl/8.0" 12 0.001 [shop-front-http] [] 10.244.1.17:8080 96 0.001 200 0123456789abcdef0123456789abcdef\n',
     );
@@ -155,20 +163,20 @@ describe("an nginx access-log line", () => {
 
   it("has a dash for all that is empty", () => {
     assert.equal(
-      formatAccessLine("nginx", { ...plain, ...unanswered, method: "", status: 400, bytes: 0, requestId: "" }),
+      lineOf("nginx", { ...plain, ...unanswered, method: "", status: 400, bytes: 0, requestId: "" }),
       '10.1.2.3 - - [20/Nov/2026:12:36:00 +0000] "-" 400 0 "-" "-" 12 0.001 [-] [] - - - - -\n',
     );
   });
 
   it("escapes bytes as nginx does", () => {
-    const line = formatAccessLine("nginx", { ...plain, userAgent: 'a"b\\c\x01\x7f\xff\n' });
+    const line = lineOf("nginx", { ...plain, userAgent: 'a"b\\c\x01\x7f\xff\n' });
     assert.ok(line.includes(String.raw`"a\x22b\x5Cc\x01\x7F\xFF\x0A"`), line);
   });
 
   it("is one line of printable ASCII with nothing but its own quotes, whatever was sent", () => {
     fc.assert(
       fc.property(hostileRecord, (record) => {
-        const line = formatAccessLine("nginx", record);
+        const line = lineOf("nginx", record);
         assert.match(line, /^[ -~]+\n$/);
         assert.equal(line.split('"').length - 1, 6);
         assert.ok(!/\\(?!x[0-9A-F]{2})/.test(line));
@@ -185,14 +193,12 @@ describe("the times of an access-log line", () => {
         for (const start of starts) {
           for (const time of [start, Math.max(0, start + step)]) {
             const iso = new Date(time).toISOString();
-            assert.ok(formatAccessLine("json", { ...plain, time }).startsWith(`{"time":"${iso}"`));
+            assert.ok(lineOf("json", { ...plain, time }).startsWith(`{"time":"${iso}"`));
             const [date = "", clock = ""] = iso.split(/[T.]/);
             const [year, month, day] = date.split("-");
             const name = new Date(time).toLocaleString("en-US", { month: "short", timeZone: "UTC" });
             assert.equal(month?.length, 2);
-            assert.ok(
-              formatAccessLine("nginx", { ...plain, time }).includes(`[${day}/${name}/${year}:${clock} +0000]`),
-            );
+            assert.ok(lineOf("nginx", { ...plain, time }).includes(`[${day}/${name}/${year}:${clock} +0000]`));
           }
         }
       }),
@@ -209,8 +215,8 @@ describe("the times of an access-log line", () => {
       [-3, "0.000", 0],
     ];
     for (const [duration, nginx, json] of rows) {
-      assert.equal(JSON.parse(formatAccessLine("json", { ...plain, duration })).duration, json);
-      assert.ok(formatAccessLine("nginx", { ...plain, duration }).includes(`" 12 ${nginx} [`));
+      assert.equal(JSON.parse(lineOf("json", { ...plain, duration })).duration, json);
+      assert.ok(lineOf("nginx", { ...plain, duration }).includes(`" 12 ${nginx} [`));
     }
   });
 });
