@@ -1,7 +1,7 @@
 /**
  * Bodies of many exchanges at once, on every pair of protocols and with and without compression: sockets read into memory
  * that is read into again, and whoever forgets to say that a part is still needed sends one client the bytes of another.
- * Every byte both ways is compared, for SLUICE_SOAK_SECONDS (2 by default), with sizes from nothing to 1 MiB, pieces of any
+ * Every byte both ways is compared, for SLUICE_SOAK_SECONDS (2 by default), with sizes from nothing to 8 MiB, pieces of any
  * size and readers that stall.
  */
 import assert from "node:assert/strict";
@@ -95,9 +95,11 @@ describe("bodies of many exchanges at once", () => {
     const clients = Array.from({ length: 30 }, async (_, index) => {
       const random = seeded(seed * 1_000 + index);
       const ask = asks[index % asks.length] as Ask;
-      while (performance.now() < end && failures.length === 0) {
-        const wish = { exchange: ++exchanges, up: someSize(random), down: someSize(random), chunked: random(2) === 0 };
-        const host = protocols[random(protocols.length)] as string;
+      // A reader that stalls over TLS leaves more waiting in the process than any other: some begin with that.
+      for (let first = index < 10; first || (performance.now() < end && failures.length === 0); first = false) {
+        const down = first ? contentAtMost : someSize(random);
+        const wish = { exchange: ++exchanges, up: someSize(random), down, chunked: random(2) === 0 };
+        const host = first ? "http" : (protocols[random(protocols.length)] as string);
         await ask(wish, host, random).catch((error: Error) => failures.push(`${host}: ${error.message}`));
       }
     });
@@ -249,7 +251,7 @@ function someSize(random: Random): number {
     case 0:
       return random(3);
     case 1:
-      return random(contentAtMost);
+      return random(random(3) === 0 ? contentAtMost : 1_048_576);
     case 2:
       return 4_096 * (1 + random(16)) - random(3);
     default:
