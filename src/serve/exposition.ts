@@ -20,9 +20,17 @@ const rowsAtOnce = 512;
 /** The series that have had any traffic, each read once so that its metrics agree with each other. */
 export async function readRows(registry: SeriesRegistry): Promise<SeriesRow[]> {
   const rows: SeriesRow[] = [];
+  // Many rows share one piece of memory: of a hundred thousand small ones malloc gives little back.
+  let memory = new Float64Array(0);
   let read = 0;
-  for (const { labels, totals } of registry.read()) {
-    if (hasTraffic(totals)) rows.push({ labels: labelText(labels), totals: totals.slice() });
+  for (const series of registry.read()) {
+    const { totals } = series;
+    if (hasTraffic(totals)) {
+      const at = (rows.length % rowsAtOnce) * totals.length;
+      if (at === 0) memory = new Float64Array(rowsAtOnce * totals.length);
+      memory.set(totals, at);
+      rows.push({ labels: labelText(series.labels), totals: memory.subarray(at, at + totals.length) });
+    }
     if (++read % rowsAtOnce === 0) await setImmediate();
   }
   return rows;
