@@ -12,6 +12,7 @@ import { Deadline } from "./wheel.ts";
 
 /** Bytes that are read at first; most answers fit. */
 const readSize = 8_192;
+const largestRead = 65_536;
 
 /** The exchange that uses a connection. After closed() nothing more is called. */
 export interface ConnectionOwner {
@@ -38,7 +39,7 @@ export class UpstreamConnection {
   idleSince = 0;
   /** True from the second exchange on. */
   reused = false;
-  readonly #reader = new ReadBuffer(readSize, (chunk) => this.#data(chunk));
+  readonly #reader = new ReadBuffer(readSize, largestRead, (chunk) => this.#data(chunk));
   #owner: ConnectionOwner | null;
   #state: "connecting" | "open" | "closed" = "connecting";
   #error: Error | null = null;
@@ -53,6 +54,7 @@ export class UpstreamConnection {
     pool.wheel.arm(this.deadline, connectTimeout);
     const options = { allowHalfOpen: true, highWaterMark: 1 };
     this.socket = dial(pool, pool.tls ? options : { ...options, onread: this.#reader.onread }, [], preface);
+    this.#reader.socket = this.socket;
     this.socket.setNoDelay(true);
     if (pool.tls) this.socket.on("data", (chunk: Buffer) => this.#data(chunk));
     this.socket.on("end", () => this.#ended());

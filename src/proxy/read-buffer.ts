@@ -2,10 +2,8 @@
  * What a socket reads into: one buffer that is read into again and again, for as long as nobody keeps what it holds. Node's
  * own way, a new buffer of 64 KiB for each read, costs a tenth of a short exchange and most of a long one. Hot.
  */
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-
-/** Bytes. A read that fills its buffer gets the next one twice as large. */
-const largest = 65_536;
 
 /** Takes a chunk, and returns true when it still needs the chunk's memory after that. */
 export type Take = (chunk: Buffer) => boolean;
@@ -19,6 +17,10 @@ export interface Source {
 export class ReadBuffer {
   /** The option of that name of net.Socket. */
   readonly onread = { buffer: (): Uint8Array => this.#next(), callback: (bytes: number): boolean => this.#read(bytes) };
+  /** What reads into it, once that is made. */
+  socket: Socket | null = null;
+  readonly #smallest: number;
+  readonly #largest: number;
   #take: Take;
   #buffer: Buffer;
   /** What was read last: the same view serves for the next read of as many bytes. */
@@ -26,9 +28,11 @@ export class ReadBuffer {
   /** The next buffer is to have this size; 0: the present one serves again. */
   #wanted = 0;
 
-  /** `size` in bytes, of the first buffer. */
-  constructor(size: number, take: Take) {
-    this.#buffer = Buffer.allocUnsafeSlow(size);
+  /** In bytes, `smallest` a power of two: a read that fills its buffer gets the next one twice as large. */
+  constructor(smallest: number, largest: number, take: Take) {
+    this.#smallest = smallest;
+    this.#largest = largest;
+    this.#buffer = Buffer.allocUnsafeSlow(smallest);
     this.#chunk = this.#buffer;
     this.#take = take;
   }
@@ -44,7 +48,9 @@ export class ReadBuffer {
     // Answers of one kind are often of one length, and a view costs more than a comparison.
     if (this.#chunk.length !== bytes) this.#chunk = this.#buffer.subarray(0, bytes);
     const kept = this.#take(this.#chunk);
-    if (bytes === length && length < largest) this.#wanted = length * 2;
+    // Whoever is to take it is slow: until that is gone nothing more is read, and a connection holds no more than it must.
+    if (kept && this.socket?.isPaused() === true) this.#wanted = this.#smallest;
+    else if (bytes === length && length < this.#largest) this.#wanted = length * 2;
     else if (kept) this.#wanted = length;
     return true;
   }

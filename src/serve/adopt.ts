@@ -6,16 +6,18 @@
 import { Socket } from "node:net";
 import { ReadBuffer, type Source } from "../proxy/read-buffer.ts";
 
-/** Bytes; most requests fit, and each idle connection holds as many. */
+/** Bytes; most requests fit, and each idle connection holds as many, or what an upload has made of it. */
 const readSize = 4_096;
+const largestRead = 16_384;
 
 /** `accepted` comes paused from a server made with `pauseOnConnect`, and goes on paused; `options` are that server's. */
 export function adopt(accepted: Socket, options: object): Source & { readonly socket: Socket } {
   const { _handle: handle } = accepted as unknown as { _handle?: object | null };
   if (typeof handle !== "object" || handle === null) return { socket: accepted };
-  const reader = new ReadBuffer(readSize, nobody);
+  const reader = new ReadBuffer(readSize, largestRead, nobody);
   const given = { ...options, handle, onread: reader.onread, pauseOnCreate: true };
   const socket = new Socket(given as object);
+  reader.socket = socket;
   Object.assign(accepted, { _handle: null });
   // It has nothing left to close; its server counts one connection less.
   accepted.destroy();

@@ -11,17 +11,21 @@ const shaker = fileURLToPath(new URL("clients/handshakes.mjs", import.meta.url))
 /** Left for what a peer opens besides its clients' connections. */
 const spareFiles = 1000;
 
-/** Resident memory with the connections open less that without, divided by how many they are. */
+/**
+ * Resident memory with the connections open less that without, divided by how many they are; of answers that nobody reads, less
+ * that with the same connections idle: what is held for the answers alone.
+ */
 export async function holdConnections(load: Load, hold: Extract<Drive, { kind: "hold" }>): Promise<Measurement> {
   const { peer, cores, variant } = load;
-  const [first] = requestsOf(variant.site, "first", hold.unread);
+  const [first] = requestsOf(variant.site, "first", null);
+  const [long] = hold.unread === null ? [] : requestsOf(variant.site, "first", hold.unread);
   const port = hold.tls ? peer.httpsPort : peer.httpPort;
   // As many as may be opened where that is fewer: the figure is one connection's.
   const count = Math.min(hold.connections, mostFiles() - spareFiles);
   // Far fewer, for memory that they used is used again.
   const warmUp = Math.ceil(Math.min(200, count / 20));
-  const mode = hold.unread === null ? "idle" : "unread";
-  const options = { port, count, tls: hold.tls, host: first?.host, target: first?.target, mode, warmUp };
+  const [host, target, unread] = [first?.host, first?.target, long?.target ?? null];
+  const options = { port, count, tls: hold.tls, host, target, unread, warmUp };
   const client = converse(cores, [process.execPath, holder, JSON.stringify(options)]);
   try {
     expectLine(await client.line(60), "warm");

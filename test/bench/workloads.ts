@@ -56,7 +56,7 @@ export const workloads: readonly Workload[] = [
   }),
   workload(
     "unread-100m",
-    "100 MiB responses that nobody reads, memory a connection",
+    "100 MiB responses that nobody reads, memory more than an idle connection's",
     { kind: "hold", connections: 200, tls: false, unread: "100m" },
     ["sluice", "nginx", "haproxy", "caddy"],
     { once: true, bounds: [atMost("connection", "sluice", null, 64)] },

@@ -1,6 +1,7 @@
 /**
- * Opens connections and keeps them: "idle" after one request and its answer, "unread" with an answer that is not read beyond
- * its first part. Says "warm" after some that it closes again, waits for a line, says "open" when all are, then "settled".
+ * Opens connections and keeps them. "idle": after one request and its answer; says "warm" after some that it closes again, and
+ * "open" when all are. "unread": says "warm" when all are open and idle, and "open" when all have asked for `unread`, whose answer
+ * is not read beyond its first part. After "warm" it waits for a line, and after "open" it says "settled".
  */
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -8,9 +9,10 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 
-const { port, count, tls, host, target, mode, warmUp } = JSON.parse(process.argv[2]);
+const { port, count, tls, host, target, unread, warmUp } = JSON.parse(process.argv[2]);
 const request = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
-const atOnce = 32;
+// All at once where the answers of all are to be held at once: so the upstream's connections are there before, too.
+const atOnce = unread === null ? 32 : count;
 const told = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 // Ports of one source address to one target are fewer than the connections.
@@ -27,7 +29,6 @@ async function hold(index) {
   const [part] = await once(socket, "data");
   if (!part.toString("latin1").startsWith("HTTP/1.1 200 "))
     throw new Error(`answered with ${part.toString("latin1", 0, 80)}`);
-  if (mode === "unread") socket.pause();
   socket.on("error", () => process.exit(1));
   socket.on("close", () => {
     if (!closing) process.exit(1);
@@ -45,15 +46,25 @@ async function holdAll(number) {
   return sockets;
 }
 
+/** Asks for the long answer, and reads no more than its first part. */
+async function askMore(socket) {
+  socket.write(`GET ${unread} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await once(socket, "data");
+  socket.pause();
+}
+
 let closing = false;
-const warm = await holdAll(warmUp);
-closing = true;
-for (const socket of warm) socket.destroy();
-await sleep(1000);
-closing = false;
+const first = await holdAll(unread === null ? warmUp : count);
+if (unread === null) {
+  closing = true;
+  for (const socket of first) socket.destroy();
+  await sleep(1000);
+  closing = false;
+}
 process.stdout.write("warm\n");
 await told.next();
-await holdAll(count);
+if (unread === null) await holdAll(count);
+else for (const socket of first) await askMore(socket);
 process.stdout.write("open\n");
 await sleep(3000);
 process.stdout.write("settled\n");
