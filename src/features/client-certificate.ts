@@ -6,7 +6,7 @@
 import { type Verification, verifications } from "../model/client-auth.ts";
 import { defineFeature, type Parsed, type Reader } from "./feature.ts";
 import { redirectTo } from "./location.ts";
-import { boolean, oneOf, optional, secretName, url } from "./values.ts";
+import { boolean, chainDepth, oneOf, optional, secretName, url } from "./values.ts";
 
 /** What the annotations of an Ingress ask of the clients of its hosts. */
 export interface ClientAuthWish {
@@ -18,21 +18,6 @@ export interface ClientAuthWish {
   readonly matchCn: string | null;
   readonly passCertificate: boolean;
 }
-
-const depth: Reader<number> = {
-  type: "a number of certificates",
-  example: "1",
-  read: (text) => {
-    if (!/^\d{1,6}$/.test(text)) return { refused: {} };
-    // ingress-nginx takes 0 for "not set".
-    const value = Number(text) || 1;
-    return value <= deepest ? { value } : { refused: { detail: `at most ${deepest}` } };
-  },
-  print: String,
-};
-
-/** OpenSSL goes no deeper unless it is told to. */
-const deepest = 100;
 
 const page: Reader<string> = {
   ...url,
@@ -79,7 +64,7 @@ export const clientCertificate = defineFeature({
         "`on` answers 400 to clients without a good certificate, and to those without TLS; `optional` lets clients without one in, `optional_no_ca` those with one of an unknown authority, too; `off` asks for none.",
     },
     "auth-tls-verify-depth": {
-      ...depth,
+      ...chainDepth,
       default: 1,
       summary: "Intermediate certificates between the client's own and the root, at most.",
     },

@@ -2,22 +2,7 @@
 import { createSecureContext } from "node:tls";
 import { type TlsVersion, tlsVersions } from "../model/upstream-tls.ts";
 import { defineFeature, type Parsed, quote, type Reader } from "./feature.ts";
-import { onOff, optional, secretName } from "./values.ts";
-
-/** OpenSSL goes no deeper unless it is told to. */
-const deepest = 100;
-
-const depth: Reader<number> = {
-  type: "a number of certificates",
-  example: "1",
-  read: (text) => {
-    if (!/^\d{1,6}$/.test(text)) return { refused: {} };
-    // ingress-nginx takes 0 for "not set".
-    const value = Number(text) || 1;
-    return value <= deepest ? { value } : { refused: { detail: `at most ${deepest}` } };
-  },
-  print: String,
-};
+import { chainDepth, onOff, optional, secretName } from "./values.ts";
 
 const name: Reader<string> = {
   type: "a DNS name",
@@ -87,7 +72,7 @@ export const proxySsl = defineFeature({
         "Verifies the upstream's certificate against `ca.crt` of the Secret; one that does not pass answers 502, with the reason in the log. Without `ca.crt` the paths are closed with 503.",
     },
     "proxy-ssl-verify-depth": {
-      ...depth,
+      ...chainDepth,
       default: 1,
       guards: true,
       summary:

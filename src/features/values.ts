@@ -261,3 +261,19 @@ export const url: Reader<string> = {
   },
   print: String,
 };
+
+/** OpenSSL goes no deeper unless it is told to. */
+const deepestChain = 100;
+
+/** How many certificates may stand between one that is shown and one that is believed. */
+export const chainDepth: Reader<number> = {
+  type: "a number of certificates",
+  example: "1",
+  read: (text) => {
+    if (!/^\d{1,6}$/.test(text)) return { refused: {} };
+    // ingress-nginx takes 0 for "not set".
+    const value = Number(text) || 1;
+    return value <= deepestChain ? { value } : { refused: { detail: `at most ${deepestChain}` } };
+  },
+  print: String,
+};
