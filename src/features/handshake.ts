@@ -7,16 +7,25 @@ const ciphers: Reader<string> = {
   type: "a cipher list of OpenSSL",
   example: "ECDHE+AESGCM:!aNULL",
   read: (text) => {
+    // As in ingress-nginx: how weak a key or a signature may be is the operator's to say.
+    if (text.includes("@")) {
+      return { refused: { detail: '"@" sets a security level, which the setting ssl-ciphers alone may do' } };
+    }
     const value = readCipherList(text);
     return value === null ? { refused: { detail: "OpenSSL finds no cipher in it" } } : { value };
   },
   print: String,
 };
 
-/** The list with colons between its elements, whatever stood there; null when OpenSSL does not take it. */
+/**
+ * The list with colons between its elements, whatever stood there; null when OpenSSL does not take it, or when it asks for
+ * a security level beyond 2: OpenSSL would take the list, and then no certificate with a key of RSA 2048, of no host.
+ */
 export function readCipherList(text: string): string | null {
   const value = text.trim().replace(/[\s,:]+/g, ":");
   if (!/^[A-Za-z0-9:+!@=_.-]{1,2000}$/.test(value)) return null;
+  // OpenSSL sees a command wherever there is an "@", with or without a colon before it.
+  if (/@(?!STRENGTH(?![^:])|SECLEVEL=[012](?![^:]))/.test(value)) return null;
   try {
     // Without `ca` it would load all root certificates.
     createSecureContext({ ciphers: value, ca: [] });

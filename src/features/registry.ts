@@ -182,6 +182,11 @@ function readDefaults(defaults: FeatureDefaults): IngressPolicy {
   return policy;
 }
 
+/** What the settings ask of the upstreams where no annotation says otherwise. */
+export function defaultOptions(defaults: FeatureDefaults): UpstreamOptions {
+  return readDefaults(defaults).upstreamOptions;
+}
+
 type Combined = Omit<IngressPolicy, "closed" | "problems">;
 
 function combine(meanings: readonly Meaning[]): Combined {

@@ -50,6 +50,8 @@ export interface Passthrough {
   readonly backend: Backend;
   /** Of one try, in milliseconds. */
   readonly connectTimeout: number;
+  /** Without a byte in either direction, in milliseconds. */
+  readonly idleTimeout: number;
   /** The version of the PROXY protocol that begins each connection to an endpoint; absent: none does. */
   readonly sendProxy?: 1 | 2;
   /** Whom connections are taken from; absent: everybody. */

@@ -13,20 +13,22 @@ interface CommandText {
 
 const commandTexts: Readonly<Record<CommandName, CommandText>> = {
   serve: {
-    usage: "sluice serve --manifests PATH [flags]",
-    summary: "Route HTTP and HTTPS by the Ingress objects in files, and follow every change.",
+    usage: "sluice serve [flags]",
+    summary: "Route by the Ingress objects of a cluster, or of files, and follow every change.",
     description:
-      "Reads Kubernetes objects from files and directories, watches them, and proxies HTTP and HTTPS by their Ingress rules. A change is in force at once and drops no connection. Events go to standard error, the access log to standard output.",
+      "Reads Kubernetes objects from the cluster that it runs in or that the kubeconfig names, or with --manifests from files and directories; watches them, and proxies HTTP, HTTPS, HTTP/2, gRPC and WebSockets by their Ingress rules. A change is in force at once and drops no connection. Events go to standard error, the access log to standard output. Problems, metrics and what is in force are told on the admin port.",
     examples: [
+      "sluice serve",
       "sluice serve --manifests ./manifests",
       "sluice serve --manifests rules.yaml --http-port 80 --https-port 443",
+      "sluice serve --tcp-services-configmap sluice/tcp --enable-ssl-passthrough",
     ],
   },
   render: {
-    usage: "sluice render --manifests PATH [flags]",
+    usage: "sluice render [flags]",
     summary: "Print the same rules as an nginx.conf.",
     description:
-      "Reads the same objects with the same flags as serve, once, and prints an nginx.conf that stock nginx accepts and that routes as Sluice does. What nginx cannot express is a comment at its place. Problems go to standard error. Exits with 0, with 1 when --strict finds a problem, with 2 for wrong usage.",
+      "Reads the same objects with the same flags as serve, from the cluster or with --manifests from files, once, and prints an nginx.conf that stock nginx accepts and that routes as Sluice does. What nginx cannot express is a comment at its place. Problems go to standard error. Exits with 0, with 1 when --strict finds a problem, with 2 for wrong usage.",
     examples: [
       "sluice render --manifests ./manifests",
       "sluice render --manifests ./manifests --host shop.example --strict",
@@ -62,6 +64,11 @@ export function generalHelp(): string {
     "",
     ...wrap(
       "Every flag may also be set in the environment: --http-port as SLUICE_HTTP_PORT. A flag wins over the environment.",
+      0,
+    ),
+    "",
+    ...wrap(
+      "What single Ingresses may ask for is said with annotations: docs/annotations.md lists them, with their limits and what a wrong value does.",
       0,
     ),
     "",

@@ -42,7 +42,8 @@ export const streamTable: { readonly [Field in keyof StreamSettings]: Setting<St
     live: true,
     type: duration(1),
     default: 600_000,
-    summary: "Time without a byte or datagram after which a connection or session of a TCP or UDP service ends.",
+    summary:
+      "Time without a byte or datagram after which a connection or session of a TCP or UDP service ends, and one of TLS that is passed through.",
     commands: reading,
   },
   proxyStreamNextUpstream: {

@@ -49,7 +49,7 @@ const cipherList: ValueType<string> = {
     return value === null
       ? {
           wants:
-            "a list of ciphers that OpenSSL knows, such as ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+            "a list of ciphers that OpenSSL knows, such as ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256, with @SECLEVEL=0, 1 or 2 if with any: higher levels take no RSA key of 2048 bits",
         }
       : { value };
   },
@@ -116,7 +116,7 @@ export const tlsTable: { readonly [Field in keyof TlsSettings]: Setting<TlsSetti
     type: optional(cipherList),
     default: null,
     summary:
-      "Ciphers offered to clients, as OpenSSL lists them and in order of preference; those of TLS 1.3 are OpenSSL's own unless the list names some (TLS_...). Empty is AES-GCM and ChaCha20 with ephemeral keys.",
+      "Ciphers offered to clients, as OpenSSL lists them and in order of preference; those of TLS 1.3 are OpenSSL's own unless the list names some (TLS_...). Empty is AES-GCM and ChaCha20 with ephemeral keys. A security level may be 0, 1 or 2 (@SECLEVEL=1).",
     commands: all,
   },
   sslEcdhCurve: {

@@ -215,10 +215,10 @@ function unavailable(service: ServiceRef | null, { code, field, reason, remedy }
   };
 }
 
-/** The Ingress asks for an address that the Service does not have; its endpoints serve all the same. */
+/** An address is asked for that the Service does not have; its endpoints serve all the same. */
 function missingAddress({ id, wish }: ServiceTarget, service: Service): BackendMistake | null {
   if (wish.options.serviceAddress !== true || hasClusterAddress(service)) return null;
-  const message = `Service ${quote(id)} has no cluster IP for service-upstream to use, so requests go to its endpoints; give it one, or remove the annotation`;
+  const message = `Service ${quote(id)} has no cluster IP for service-upstream to use, so requests go to its endpoints; give it one, or set service-upstream to "false"`;
   return { code: "NoClusterAddress", field: "service.name", message };
 }
 

@@ -16,8 +16,8 @@ export interface PassedHosts {
   readonly problems: readonly Problem[];
 }
 
-/** `rules` oldest first. */
-export function passHosts(rules: readonly Rules[], backends: Backends): PassedHosts {
+/** `rules` oldest first; `idleTimeout` in milliseconds. */
+export function passHosts(rules: readonly Rules[], backends: Backends, idleTimeout: number): PassedHosts {
   const byHost = new Map<string, Passthrough>();
   const problems: Problem[] = [];
   // Nothing is looked for where nobody asks for it.
@@ -33,7 +33,7 @@ export function passHosts(rules: readonly Rules[], backends: Backends): PassedHo
       }
       const target = owner === each && host !== "" ? rootTarget(each, host) : null;
       if (target === null) problems.push(problemOf(each, owner, host));
-      else byHost.set(host, passthroughTo(each, target, backends));
+      else byHost.set(host, { ...passthroughTo(each, target, backends), idleTimeout });
     }
   }
   return { byHost, problems };
@@ -45,7 +45,11 @@ function rootTarget(rules: Rules, host: string): Target | null {
   return root?.target ?? rules.defaultTarget;
 }
 
-function passthroughTo({ policy, closed, id, wish }: Rules, target: Target, backends: Backends): Passthrough {
+function passthroughTo(
+  { policy, closed, id, wish }: Rules,
+  target: Target,
+  backends: Backends,
+): Omit<Passthrough, "idleTimeout"> {
   const { backend } = backends.resolve(target);
   const { sourceRange, timeouts } = policy;
   const { sendProxy } = wish.options;

@@ -4,6 +4,7 @@
  * and whatever was translated before. What did not change keeps the identity that it has in `previous`.
  */
 import { quote } from "../features/feature.ts";
+import { defaultOptions } from "../features/registry.ts";
 import { compareProblems, compareText, type Problem } from "../model/problem.ts";
 import type { Backend, Host, PrivateKeys, Snapshot, StreamService, Upstream } from "../model/snapshot.ts";
 import type { Objects, Service } from "../sources/objects.ts";
@@ -21,7 +22,7 @@ import { type RuleSettings, readRules } from "./rules.ts";
 import { share, shareKeys, shareSorted } from "./share.ts";
 import { compareStreams, readStreams, refreshStream, type StreamSettings, serviceId } from "./streams.ts";
 import { authoritiesOf, withUpstreamTls } from "./upstream-tls.ts";
-import { findUpstreamPort, readUpstream } from "./upstreams.ts";
+import { findUpstreamPort, readUpstream, wishFor } from "./upstreams.ts";
 
 /** The fields of Settings that translation depends on. */
 export interface TranslateSettings extends ClassSettings, BackendSettings, RuleSettings, StreamSettings {
@@ -77,7 +78,7 @@ export function translate(input: TranslateInput, previous: Translation | null): 
     now,
   });
   const backends = new Backends({ objects, resolved }, settings);
-  const passed = passHosts(rules, backends);
+  const passed = passHosts(rules, backends, settings.proxyStreamTimeout);
   const hostTls = chooseHostTls(rules);
   const clientAuth = (host: string) => hostTls.hosts.get(host)?.clientAuth;
   const built = buildHosts(rules, backends, certificates.hasTls, passed.byHost, clientAuth);
@@ -199,10 +200,13 @@ function defaultBackend(
   const [namespace = "", name = ""] = id.split("/");
   const number = /^[0-9]+$/.test(port) ? Number(port) : port === "" ? firstPort(objects, id) : null;
   const ref = number === null ? ({ name: port, number: null } as const) : ({ name: null, number } as const);
-  const { backend, mistake } = backends.resolve(targetOf(namespace, { kind: "service", name, port: ref }));
+  // As for an Ingress that says nothing of it: otherwise the setting service-upstream, which a mesh needs, would not reach it.
+  const wish = wishFor("http", defaultOptions(settings));
+  const { backend, mistake } = backends.resolve(targetOf(namespace, { kind: "service", name, port: ref }, wish));
   if (mistake === null) return { backend, problems: [] };
-  const message = `the built-in 404 page answers what no rule matches: ${mistake.message}`;
-  return { backend: none, problems: [settingProblem("default-backend-service", message)] };
+  const served = backend.kind === "upstream";
+  const message = served ? mistake.message : `the built-in 404 page answers what no rule matches: ${mistake.message}`;
+  return { backend: served ? backend : none, problems: [settingProblem("default-backend-service", message)] };
 }
 
 function publishProblems({ objects, settings }: TranslateInput): readonly Problem[] {

@@ -322,6 +322,8 @@ describe("readPolicy", () => {
     ["auth-tls-pass-certificate-to-upstream", "on"],
     ["ssl-ciphers", "HIGH; ssl_verify_client off"],
     ["ssl-ciphers", "NO-SUCH-CIPHER"],
+    ["ssl-ciphers", "HIGH:@SECLEVEL=0"],
+    ["ssl-ciphers", "HIGH:@SECLEVEL=5"],
     ["ssl-prefer-server-ciphers", "on"],
     ["backend-protocol", "HTPS"],
     ["backend-protocol", "FCGI"],

@@ -143,6 +143,7 @@ const clientAuth: fc.Arbitrary<ClientAuth> = fc.record({
 const passthrough: fc.Arbitrary<Passthrough> = fc.record({
   backend: fc.constant<Backend>({ kind: "notFound" }),
   connectTimeout: fc.constant(5000),
+  idleTimeout: fc.constant(600_000),
   ingress: hostileText,
 });
 

@@ -279,7 +279,12 @@ describe("the files", () => {
   });
 
   it("are not shown for a host that is passed through: its handshakes are refused, and whoever renders is told", () => {
-    const passthrough: Passthrough = { backend: { kind: "notFound" }, connectTimeout: 1, ingress: "shop/web" };
+    const passthrough: Passthrough = {
+      backend: { kind: "notFound" },
+      connectTimeout: 1,
+      idleTimeout: 1,
+      ingress: "shop/web",
+    };
     const tls = [{ host: "a.example", certificates: ["f1"], secrets: ["shop/a"] }];
     const hosts = [{ ...host("a.example", route("/", "web")), passthrough }];
     const rendered = render(snapshot({ hosts, certificates, tls, defaultCertificate: "f1" }), { keys });

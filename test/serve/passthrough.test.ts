@@ -17,6 +17,7 @@ const service = { namespace: "shop", name: "web", port: "443" };
 const to: Passthrough = {
   backend: { kind: "upstream", upstream: "shop/web/443", service },
   connectTimeout: 2_000,
+  idleTimeout: 600_000,
   ingress: "shop/web",
 };
 
@@ -128,6 +129,23 @@ describe("TLS that is passed through", () => {
       assert.ok((await rest(socket)).equals(Buffer.concat([hello, sent])));
     });
   }
+
+  it("ends after the idle time, and not while bytes go either way", async () => {
+    await passTo([echo.port], { "shop.example": { ...to, idleTimeout: 400 } });
+    const { socket } = await begin("shop.example");
+    const ended = once(socket, "close");
+    let echoed = 0;
+    socket.on("data", (chunk: Buffer) => {
+      echoed += chunk.length;
+    });
+    const startedAt = performance.now();
+    const ticking = setInterval(() => socket.write("x"), 50);
+    await until(() => performance.now() - startedAt > 1_000, "more than the idle time");
+    assert.equal(socket.destroyed, false, "it is in use");
+    assert.ok(echoed > 0);
+    clearInterval(ticking);
+    await ended;
+  });
 
   it("is held back by an upstream that does not read, and lost in no part", async () => {
     const slow = await TestUpstream.start((socket) => void socket.pause());

@@ -67,6 +67,8 @@ const values: readonly (readonly [key: string, text: string, field: keyof Settin
   ["ssl-protocols", "TLSv1.3", "sslProtocols", ["TLSv1.3"]],
   ["ssl-protocols", "TLSv1.3 TLSv1.1  TLSv1.2", "sslProtocols", ["TLSv1.1", "TLSv1.2", "TLSv1.3"]],
   ["ssl-ciphers", "HIGH:!aNULL:!MD5", "sslCiphers", "HIGH:!aNULL:!MD5"],
+  ["ssl-ciphers", "DEFAULT:@SECLEVEL=0", "sslCiphers", "DEFAULT:@SECLEVEL=0"],
+  ["ssl-ciphers", "HIGH:@STRENGTH:@SECLEVEL=2", "sslCiphers", "HIGH:@STRENGTH:@SECLEVEL=2"],
   [
     "ssl-ciphers",
     "ECDHE-RSA-AES128-GCM-SHA256, TLS_AES_128_GCM_SHA256",
@@ -99,6 +101,10 @@ describe("the ConfigMap of settings", () => {
     ["ssl-protocols", "SSLv3", "protocols without a gap"],
     ["ssl-ciphers", "NOT-A-CIPHER", "a list of ciphers that OpenSSL knows"],
     ["ssl-ciphers", "HIGH; ssl_verify_client off", "a list of ciphers that OpenSSL knows"],
+    // OpenSSL takes these lists, and then hardly a certificate: all hosts would be without TLS.
+    ["ssl-ciphers", "HIGH:@SECLEVEL=3", "@SECLEVEL=0, 1 or 2"],
+    ["ssl-ciphers", "HIGH@SECLEVEL=5", "@SECLEVEL=0, 1 or 2"],
+    ["ssl-ciphers", "@SECLEVEL=1:HIGH:@SECLEVEL=4", "@SECLEVEL=0, 1 or 2"],
     ["ssl-ecdh-curve", "X25519:nonsense", "curves that OpenSSL knows"],
     ["ssl-buffer-size", "17k", "a size from 512 to 16k"],
     ["ssl-session-timeout", "never", "a duration"],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ingress, service } from "../support/fixtures.ts";
+import type { TranslateSettings } from "../../src/translate/translate.ts";
+import { ingress, service, slice } from "../support/fixtures.ts";
 import { problemLines, routeLines, translateObjects } from "../support/translation.ts";
 
 const services = [service("shop/old"), service("shop/new"), service("blog/new")];
@@ -189,4 +190,36 @@ describe("the default backend", () => {
       if (problem !== null) assert.ok(problems[0]?.message.includes(problem), problems[0]?.message ?? "");
     });
   }
+
+  // ingress-nginx leaves them out here; a mesh that needs service-upstream needs it for every Service.
+  it("for all, --default-backend-service, is chosen among and reached as the settings say for every Service", () => {
+    const all = [
+      service("shop/web", { ports: ["80"] }),
+      slice("shop/web", { ready: ["10.0.0.1", "10.0.0.2"], ports: ["8080"] }),
+      ingress("shop/web", { hosts: { "a.example": { "/": "web:80" } } }),
+    ];
+    const through = (settings: Partial<TranslateSettings>) =>
+      translateObjects(all, { settings: { defaultBackendService: "shop/web", ...settings } }).snapshot;
+    assert.deepEqual(
+      through({ loadBalance: "ewma" }).upstreams.map(({ options }) => options),
+      [{ algorithm: { kind: "ewma" } }],
+      "one upstream, which the Ingress shares",
+    );
+    const [upstream] = through({ serviceUpstream: true }).upstreams;
+    assert.deepEqual(upstream?.endpoints, [{ address: "10.96.0.1", port: 80 }]);
+  });
+
+  it("for all, --default-backend-service, keeps the endpoints of a Service without a cluster IP, which is told", () => {
+    const all = [
+      service("shop/web", { ports: ["80"], headless: true }),
+      slice("shop/web", { ready: ["10.0.0.1"], ports: ["80"] }),
+    ];
+    const settings = { defaultBackendService: "shop/web", serviceUpstream: true };
+    const translation = translateObjects(all, { settings });
+    assert.equal(translation.snapshot.defaultBackend.kind, "upstream");
+    assert.deepEqual(translation.snapshot.upstreams[0]?.endpoints, [{ address: "10.0.0.1", port: 80 }]);
+    assert.deepEqual(problemLines(translation), [
+      'Setting --default-backend-service: Service "shop/web" has no cluster IP for service-upstream to use, so requests go to its endpoints; give it one, or set service-upstream to "false" [InvalidSetting]',
+    ]);
+  });
 });

@@ -72,6 +72,7 @@ describe("ssl-passthrough", () => {
     const [host] = translation.snapshot.hosts;
     assert.deepEqual(problemLines(translation), []);
     assert.equal(host?.passthrough?.connectTimeout, 7_000);
+    assert.equal(host.passthrough.idleTimeout, 600_000);
     assert.equal(host?.passthrough?.sendProxy, 2);
     assert.deepEqual(host?.passthrough?.sourceRange, { allow: ["192.0.2.0/24"], deny: [] });
     assert.equal(host?.passthrough?.ingress, "shop/a");
@@ -166,5 +167,13 @@ describe("ssl-passthrough", () => {
       first,
     );
     assert.deepEqual(passed(without), ["b.example -> shop/web/443"]);
+  });
+
+  it("takes the idle time of connections from proxy-stream-timeout", () => {
+    const { snapshot } = translateObjects(
+      [passing("shop/a", { hosts: { "a.example": { "/": "web:443" } } }), ...services],
+      { settings: { enableSslPassthrough: true, proxyStreamTimeout: 5_000 } },
+    );
+    assert.equal(snapshot.hosts[0]?.passthrough?.idleTimeout, 5_000);
   });
 });

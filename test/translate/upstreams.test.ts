@@ -305,7 +305,7 @@ describe("service-upstream", () => {
       [2],
     );
     assert.deepEqual(problemLines(translation), [
-      'Ingress shop/web: spec.rules[0].http.paths[0].backend.service.name: Service "shop/web" has no cluster IP for service-upstream to use, so requests go to its endpoints; give it one, or remove the annotation [NoClusterAddress]',
+      'Ingress shop/web: spec.rules[0].http.paths[0].backend.service.name: Service "shop/web" has no cluster IP for service-upstream to use, so requests go to its endpoints; give it one, or set service-upstream to "false" [NoClusterAddress]',
     ]);
   });
 

@@ -13,9 +13,6 @@ import type { StreamHost } from "../stream/port.ts";
 import { type TcpService, TcpSession, type TcpSessionOwner } from "../stream/tcp-session.ts";
 import type { ToldClient } from "./proxy-header.ts";
 
-/** Without a byte in either direction, in milliseconds; as proxy-stream-timeout is by default. */
-const idleTimeout = 600_000;
-
 export interface PassthroughParts {
   readonly streams: StreamHost;
   readonly upstream: (key: string) => LiveUpstream;
@@ -125,7 +122,7 @@ class PassedHost implements TcpSessionOwner, Passed {
 }
 
 function tcpService(name: string, passthrough: Passthrough): TcpService {
-  const { connectTimeout, sendProxy = false } = passthrough;
+  const { connectTimeout, idleTimeout, sendProxy = false } = passthrough;
   return {
     protocol: "tls",
     port: 0,
