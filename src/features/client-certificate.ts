@@ -46,7 +46,7 @@ export const clientCertificate = defineFeature({
   name: "client-certificate",
   phase: "access",
   summary:
-    "Asks the clients of a host for certificates. It holds for the whole host: where several Ingresses ask for different things, the oldest decides. Upstreams are told in `ssl-client-verify`, `ssl-client-subject-dn`, `ssl-client-issuer-dn` and `ssl-client-cert`, and nothing that clients send under these names is passed on.",
+    "Asks the clients of a host for certificates. It holds for the whole host: where several Ingresses ask for different things, the oldest decides, and the paths of the others answer 503 there unless everybody let in is whom they let in, too. Upstreams are told in `ssl-client-verify`, `ssl-client-subject-dn`, `ssl-client-issuer-dn` and `ssl-client-cert`, and nothing that clients send under these names is passed on.",
   annotations: {
     "auth-tls-secret": {
       ...optional(secretName),

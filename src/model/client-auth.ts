@@ -32,6 +32,20 @@ export function demandKey({ verify, authority, depth }: Demand): string | null {
   return verify === "off" ? null : `${verify} ${depth} ${authority}`;
 }
 
+/** From the laxest on, as `admitsNoMore` compares them. */
+const strictness: readonly Verification[] = ["off", "optional_no_ca", "optional", "on"];
+
+/** Whether whoever `held` lets in would be let in by `asked`, too. How the others are answered does not matter. */
+export function admitsNoMore(held: ClientAuth, asked: ClientAuth): boolean {
+  if (asked.matchCn !== null && asked.matchCn !== held.matchCn) return false;
+  if (asked.verify === "off") return true;
+  return (
+    held.authority === asked.authority &&
+    held.depth <= asked.depth &&
+    strictness.indexOf(held.verify) >= strictness.indexOf(asked.verify)
+  );
+}
+
 /**
  * The headers that tell an upstream of the client's certificate. What a client sends under these names is passed on by no
  * host that asks for certificates, be it by a connection without TLS.

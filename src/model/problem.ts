@@ -63,7 +63,7 @@ export const problemCodes = {
     "The certificate of a TLS Secret is expired or not yet valid; its hosts are served with the default certificate.",
   DuplicateTlsHost: "Two Ingresses name different Secrets for one host; the older one decides.",
   DuplicateHostTls:
-    "Two Ingresses ask for different handshakes of one host by annotations (client certificates, ciphers); the older one decides.",
+    "Two Ingresses ask for different handshakes of one host by annotations (client certificates, ciphers); the older one decides, and paths of the younger that would be open to clients whom it does not admit answer 503.",
   CanaryWithoutMain:
     "A path of a canary has no other Ingress of its namespace with the same host and path; it does nothing.",
   CanaryAnnotation:

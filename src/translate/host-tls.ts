@@ -5,7 +5,7 @@
  */
 import { quote } from "../features/feature.ts";
 import { annotationKey } from "../features/registry.ts";
-import type { ClientAuth } from "../model/client-auth.ts";
+import { admitsNoMore, type ClientAuth } from "../model/client-auth.ts";
 import { compareText, type Problem } from "../model/problem.ts";
 import type { Handshake, TlsHost } from "../model/snapshot.ts";
 import { HostMap } from "../router/hosts.ts";
@@ -31,7 +31,10 @@ const annotations: Readonly<Record<Part, string>> = {
   preferServerCiphers: "ssl-prefer-server-ciphers",
 };
 
-/** Hosts that have something of their own. `rules` oldest first. */
+/**
+ * Hosts that have something of their own. `rules` oldest first. Whoever asks for client certificates in vain is told, and
+ * must be closed where `hosts` admits more than it asks for.
+ */
 export function chooseHostTls(rules: readonly Rules[]): {
   readonly hosts: ReadonlyMap<string, HostTls>;
   readonly problems: readonly Problem[];
@@ -52,7 +55,10 @@ export function chooseHostTls(rules: readonly Rules[]): {
         if (winner === null) parts.set(host, { ...parts.get(host), [part]: value });
         else if (share(winner.value, value) !== winner.value) {
           const what = `${annotations[part]} of ${host === "" ? "all other hosts" : `host ${quote(host)}`}`;
-          problems.push(lostClaim(ingress, field, winner, "DuplicateHostTls", what));
+          const told = lostClaim(ingress, field, winner, "DuplicateHostTls", what);
+          const held = part === "clientAuth" ? (winner.value as ClientAuth) : null;
+          const open = held === null || each.clientAuth === null || admitsNoMore(held, each.clientAuth);
+          problems.push(open ? told : { ...told, message: `its paths there answer 503: ${told.message}` });
         }
       }
     }

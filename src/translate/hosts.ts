@@ -4,7 +4,7 @@
  */
 
 import { quote } from "../features/feature.ts";
-import type { ClientAuth } from "../model/client-auth.ts";
+import { admitsNoMore, type ClientAuth } from "../model/client-auth.ts";
 import { compareRegexSources } from "../model/path.ts";
 import { compareText, type Problem } from "../model/problem.ts";
 import type { Backend, Host, Passthrough, PathMatch, Route } from "../model/snapshot.ts";
@@ -13,7 +13,6 @@ import { Claims, lostClaim } from "./conflicts.ts";
 import { problemAt } from "./mistake.ts";
 import type { RulePath } from "./rule-path.ts";
 import type { Rules } from "./rules.ts";
-import { share } from "./share.ts";
 
 /**
  * `rules` oldest first; `hasTls` says whether spec.tls of some Ingress lists the host, `passed` where TLS is passed through,
@@ -26,10 +25,10 @@ export function buildHosts(
   passed: ReadonlyMap<string, Passthrough>,
   clientAuth: (host: string) => ClientAuth | undefined,
 ): { readonly hosts: readonly Host[]; readonly problems: readonly Problem[] } {
-  const builder = new HostBuilder(backends);
+  const builder = new HostBuilder(backends, clientAuth);
   for (const each of rules) builder.add(each);
   for (const each of rules) builder.addStandIns(each);
-  return { hosts: builder.build(hasTls, passed, clientAuth), problems: builder.problems };
+  return { hosts: builder.build(hasTls, passed), problems: builder.problems };
 }
 
 interface HostDraft {
@@ -40,14 +39,15 @@ interface HostDraft {
 class HostBuilder {
   readonly problems: Problem[] = [];
   readonly #backends: Backends;
+  readonly #clientAuth: (host: string) => ClientAuth | undefined;
   readonly #claims = new Claims();
   readonly #drafts = new Map<string, HostDraft>();
   /** Of the oldest Ingress without rules: it serves whatever nothing else does, on every host. */
-  #everywhere: Route | null = null;
-  #everywhereAsks = false;
+  #everywhere: { readonly route: Route; readonly rules: Rules } | null = null;
 
-  constructor(backends: Backends) {
+  constructor(backends: Backends, clientAuth: (host: string) => ClientAuth | undefined) {
     this.#backends = backends;
+    this.#clientAuth = clientAuth;
   }
 
   add(rules: Rules): void {
@@ -65,36 +65,41 @@ class HostBuilder {
       if (isRoot && (draft.defaultRoute ?? this.#everywhere) !== null) continue;
       if (this.#claims.take(path.claim, path) !== null) continue;
       const service = path.target.kind === "service" ? path.target.ref : null;
-      draft.routes.push(route(rules, path, { kind: "unavailable", reason: path.refused, service }));
+      draft.routes.push(route(rules, path, { kind: "unavailable", reason: path.refused, service }, rules.closed));
     }
   }
 
-  build(
-    hasTls: (host: string) => boolean,
-    passed: ReadonlyMap<string, Passthrough>,
-    clientAuth: (host: string) => ClientAuth | undefined,
-  ): readonly Host[] {
+  build(hasTls: (host: string) => boolean, passed: ReadonlyMap<string, Passthrough>): readonly Host[] {
     const names = [...this.#drafts.keys()].sort(compareText);
     return names.map((name) => {
       const { routes, defaultRoute } = this.#draft(name);
       const passthrough = passed.get(name);
-      const auth = clientAuth(name);
+      const auth = this.#clientAuth(name);
       return {
         name,
         tls: hasTls(name),
         routes: routes.sort(compareRoutes),
-        defaultRoute: defaultRoute ?? this.#everywhereFor(auth, clientAuth("")),
+        defaultRoute: defaultRoute ?? this.#everywhereFor(name),
         ...(auth === undefined ? {} : { clientAuth: auth }),
         ...(passthrough === undefined ? {} : { passthrough }),
       };
     });
   }
 
-  /** What an Ingress without rules serves on every host is not to be had where clients are asked for less than it asks. */
-  #everywhereFor(auth: ClientAuth | undefined, asked: ClientAuth | undefined): Route | null {
-    const everywhere = this.#everywhere;
-    if (everywhere === null || !this.#everywhereAsks || share(auth, asked) === auth) return everywhere;
-    return { ...everywhere, closed: "its Ingress asks for client certificates, and this host does not" };
+  /** What an Ingress without rules serves on every host. */
+  #everywhereFor(host: string): Route | null {
+    if (this.#everywhere === null) return null;
+    const { route, rules } = this.#everywhere;
+    return withClosed(route, this.#closedOn(host, rules));
+  }
+
+  /** What an Ingress guards by client certificates is not to be had where clients are asked for less than it asks. */
+  #closedOn(host: string, { closed, clientAuth: asked }: Rules): string | null {
+    if (closed !== null || asked === null) return closed;
+    const held = this.#clientAuth(host);
+    if (held === asked) return null;
+    if (held === undefined) return "its Ingress asks for client certificates, and this host does not";
+    return admitsNoMore(held, asked) ? null : "its Ingress asks for other client certificates than this host does";
   }
 
   #addPath(rules: Rules, path: RulePath): void {
@@ -102,7 +107,8 @@ class HostBuilder {
     if (mistake !== null) this.#tell(rules, `${path.field}.backend`, mistake);
     const winner = this.#claims.take(path.claim, path);
     if (winner === null) {
-      this.#draft(path.host).routes.push(route(rules, path, backend));
+      const closed = this.#closedOn(path.host, rules);
+      this.#draft(path.host).routes.push(route(rules, path, backend, closed));
       return;
     }
     const { path: text, pathType } = path.declared;
@@ -126,11 +132,8 @@ class HostBuilder {
     for (const host of hosts) {
       const winner = this.#claims.take(`default\0${host}`, claimant);
       if (winner === null) {
-        this.#draft(host).defaultRoute = defaultRoute;
-        if (rules.hosts.length === 0) {
-          this.#everywhere = defaultRoute;
-          this.#everywhereAsks = rules.clientAuth !== null;
-        }
+        this.#draft(host).defaultRoute = withClosed(defaultRoute, this.#closedOn(host, rules));
+        if (rules.hosts.length === 0) this.#everywhere = { route: defaultRoute, rules };
       } else {
         const what = `the default backend of ${hostText(host)}`;
         this.problems.push(lostClaim(rules.ingress, claimant.field, winner, "DuplicatePath", what));
@@ -170,13 +173,17 @@ function text(match: PathMatch): string {
   return match.kind === "regex" ? match.source : match.path;
 }
 
-function route(rules: Rules, path: RulePath, backend: Backend): Route {
-  const { policy, closed, id } = rules;
+function route(rules: Rules, path: RulePath, backend: Backend, closed: string | null): Route {
+  const { policy, id } = rules;
   const before = path.route;
   if (before?.backend === backend && before.policy === policy && before.closed === closed) return before;
   const made: Route = { path: path.match, backend, policy, closed, ingress: id, declaredPath: path.declared.path };
   path.route = made;
   return made;
+}
+
+function withClosed(route: Route, closed: string | null): Route {
+  return closed === route.closed ? route : { ...route, closed };
 }
 
 function hostText(host: string): string {

@@ -164,11 +164,65 @@ describe("client certificates", () => {
       auth?.authority,
       snapshot.authorities.find(({ secrets }) => secrets.includes("shop/clients"))?.fingerprint,
     );
-    assert.deepEqual(closed, ["a.example: null", "a.example: null", "a.example: null"]);
+    assert.deepEqual(closed, [
+      "a.example: null",
+      "a.example: null",
+      "a.example: its Ingress asks for other client certificates than this host does",
+    ]);
     assert.deepEqual(problemLines(translation), [
-      'Ingress shop/young: metadata.annotations[nginx.ingress.kubernetes.io/auth-tls-secret]: auth-tls-secret of host "a.example" belongs to Ingress shop/old, which is older; remove it from one of the two [DuplicateHostTls]',
+      'Ingress shop/young: metadata.annotations[nginx.ingress.kubernetes.io/auth-tls-secret]: its paths there answer 503: auth-tls-secret of host "a.example" belongs to Ingress shop/old, which is older; remove it from one of the two [DuplicateHostTls]',
     ]);
   });
+
+  // Symptom: whoever had an older Ingress for the host, in whichever namespace, decided who may use what others guard.
+  for (const [what, older, younger, open] of [
+    ["other authorities", {}, { "auth-tls-secret": "blog/others" }, false],
+    ["the same authorities, from a Secret of its own", {}, { "auth-tls-secret": "blog/same" }, true],
+    ["certificates where the older asks for none", { "auth-tls-verify-client": "off" }, {}, false],
+    ["certificates where the older does without", { "auth-tls-verify-client": "optional" }, {}, false],
+    ["known authorities where the older does without", { "auth-tls-verify-client": "optional_no_ca" }, {}, false],
+    ["less than the older", {}, { "auth-tls-verify-client": "optional" }, true],
+    ["nothing", {}, { "auth-tls-verify-client": "off" }, true],
+    ["a shorter chain", { "auth-tls-verify-depth": "3" }, {}, false],
+    ["a longer chain", {}, { "auth-tls-verify-depth": "3" }, true],
+    ["a subject", {}, { "auth-tls-match-cn": "CN=admin" }, false],
+    ["any subject", { "auth-tls-match-cn": "CN=admin" }, {}, true],
+    ["another error page", {}, { "auth-tls-error-page": "https://www.example.com/" }, true],
+  ] as const) {
+    it(`asked for by a younger Ingress of another namespace, ${what}: its paths are ${open ? "open" : "closed"}`, () => {
+      const { translation, snapshot } = translated(
+        asking(
+          "shop/old",
+          { "auth-tls-secret": "shop/clients", ...older },
+          { created: 1, hosts: { "a.example": { "/old": "web:80" } } },
+        ),
+        asking(
+          "blog/young",
+          { "auth-tls-secret": "blog/same", ...younger },
+          {
+            created: 2,
+            hosts: { "a.example": { "/young": "web:80" }, "b.example": { "/": "web:80" } },
+            defaultBackend: "web:80",
+          },
+        ),
+        authorities,
+        secret("blog/same", { "ca.crt": root.ca }),
+        secret("blog/others", { "ca.crt": second.ca }),
+      );
+      const [a, b] = snapshot.hosts;
+      const byIngress = (id: string) => a?.routes.find(({ ingress }) => ingress === id)?.closed;
+      assert.equal(byIngress("shop/old"), null);
+      assert.equal(byIngress("blog/young") === null, open);
+      assert.equal(a?.defaultRoute?.closed === null, open);
+      assert.deepEqual([b?.routes[0]?.closed, b?.defaultRoute?.closed], [null, null], "a host that is its own");
+      const told = problemLines(translation).filter((line) => line.startsWith("Ingress blog/young"));
+      assert.equal(told.length === 0, what === "the same authorities, from a Secret of its own", told.join());
+      assert.equal(
+        told.some((line) => line.includes("its paths there answer 503")),
+        !open,
+      );
+    });
+  }
 
   it("come with the certificate that a name gets, be it a wildcard's or its own", () => {
     const wild = makeCertificate({ names: ["*.b.example"] });
