@@ -48,7 +48,7 @@ export const healthCheck = defineFeature({
       default: null,
       own: true,
       summary:
-        "The target of the `GET` that is sent, with the endpoint's address as `Host`: over HTTP/1.1, over TLS and HTTP/2 as `backend-protocol` says, without a look at the endpoint's certificate. Without it, and without `health-check-grpc-service`, nothing is asked.",
+        "The target of the `GET` that is sent, with the endpoint's address as `Host`: over HTTP/1.1, over TLS and HTTP/2 as `backend-protocol` says, with the certificates and options of `proxy-ssl-*` that requests have. Without it, and without `health-check-grpc-service`, nothing is asked.",
     },
     "health-check-grpc-service": {
       ...optional(grpcService),

@@ -119,7 +119,7 @@ export class Workers {
     const patch = diffSnapshots(before.snapshot, next.snapshot);
     const keys = newKeys(patch, next.keys);
     const loads = this.#options.loads.assign(patch.upstreams);
-    this.#options.health.follow(patch.upstreams);
+    this.#options.health.follow(patch, next.keys);
     for (const [index, { worker }] of this.#slots.entries()) {
       const updates = { series: series?.[index] ?? null, streamSeries: streamSeries?.[index] ?? null, loads };
       send(worker, { kind: "apply", revision: next.revision, patch, keys, ...updates });

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { createSecureServer, type SecureServerOptions, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
+import type { HealthCheck } from "../../src/model/balance.ts";
 import type { Authority, Certificate, PrivateKeys, Snapshot } from "../../src/model/snapshot.ts";
 import type { UpstreamTls } from "../../src/model/upstream-tls.ts";
 import type { Message } from "../support/message-reader.ts";
@@ -305,6 +306,41 @@ for (const protocol of ["https", "grpcs"] as const) {
       assert.ok(isOk(await ask({ tls: { ciphers, protocols: ["TLSv1.2"] } })));
       assert.equal(upstream.handshakes[0]?.version, "TLSv1.3");
       assert.equal(upstream.handshakes[1]?.cipher, ciphers);
+    });
+
+    // Symptom: checks showed no certificate, so that an upstream which wants one failed them all, and they verified none.
+    it("is asked whether it is well as requests ask it, with certificates that come and change", async () => {
+      await upstream.start(protocol, served, { ca: root.ca, rejectUnauthorized: true });
+      const healthCheck: HealthCheck = {
+        probe: { kind: "http", path: "/healthz", statuses: [[200, 200]] },
+        interval: 20,
+        timeout: 2_000,
+        healthyThreshold: 1,
+        unhealthyThreshold: 1,
+        port: null,
+      };
+      const checked = async (tls: Partial<UpstreamTls>): Promise<{ readonly good: number; readonly bad: number }> => {
+        const snapshot = secured({ port: upstream.port, protocol, tls });
+        await plane.publish(oneRoute([]));
+        await plane.publish(
+          {
+            ...snapshot,
+            upstreams: snapshot.upstreams.map((each) => ({ ...each, options: { ...each.options, healthCheck } })),
+          },
+          keys,
+        );
+        const results = () => [...plane.plane.health.checks()][0] ?? { good: 0, bad: 0 };
+        await until(() => results().good + results().bad >= 2, "two checks");
+        return results();
+      };
+      const verify = { verify: true, authority: "a1" };
+      assert.equal((await checked({ ...verify, certificate: "c1" })).bad, 0);
+      assert.equal(upstream.handshakes.at(-1)?.client, "client-one");
+      assert.equal((await checked({ ...verify, certificate: "c2" })).bad, 0);
+      assert.equal(upstream.handshakes.at(-1)?.client, "client-two");
+      assert.equal((await checked(verify)).good, 0, "no certificate is shown");
+      assert.equal((await checked({ ...verify, authority: "a2", certificate: "c1" })).good, 0, "not believed");
+      assert.equal((await checked({ ...verify, certificate: "c1" })).bad, 0, "a certificate that was gone");
     });
 
     it("shares no connection between different options", async () => {

@@ -19,10 +19,9 @@ export interface ChecksParts {
 const atOnce = 64;
 
 interface Checked {
-  readonly upstream: Upstream;
   /** As EndpointPool.address. */
   readonly address: string;
-  readonly target: ProbeTarget;
+  target: ProbeTarget;
   healthy: boolean;
   /** Results in a row that say otherwise. */
   contrary: number;
@@ -66,10 +65,13 @@ export class HealthChecks {
       const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
       const kept = before.get(address);
       before.delete(address);
-      if (kept !== undefined) now.set(address, kept);
-      else {
-        const target = { upstream, check, host, port: check.port ?? port };
-        const checked = { upstream, address, target, healthy: true, contrary: 0, gone: false, stop: () => {} };
+      const target = { upstream, check, host, port: check.port ?? port };
+      if (kept !== undefined) {
+        // Of the upstream as it is now: its external name may be another.
+        kept.target = target;
+        now.set(address, kept);
+      } else {
+        const checked = { address, target, healthy: true, contrary: 0, gone: false, stop: () => {} };
         now.set(address, checked);
         this.#schedule(checked, this.#parts.random() * check.interval);
       }
@@ -81,7 +83,7 @@ export class HealthChecks {
   #forget(key: string): void {
     for (const checked of this.#checked.get(key)?.values() ?? []) {
       end(checked);
-      this.#results.delete(resultKey(checked.upstream.service));
+      this.#results.delete(resultKey(checked.target.upstream.service));
     }
     this.#checked.delete(key);
   }

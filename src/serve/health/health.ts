@@ -1,10 +1,11 @@
 /** The health of endpoints as the data plane has it: checks and ejections of all upstreams, decided once for all workers. */
 import type { Log } from "../../log.ts";
-import type { Changes } from "../../model/patch.ts";
-import type { ServiceRef, Upstream } from "../../model/snapshot.ts";
+import type { SnapshotPatch } from "../../model/patch.ts";
+import type { PrivateKeys, ServiceRef } from "../../model/snapshot.ts";
+import { ClientTls } from "../../proxy/client-tls.ts";
 import { HealthChecks } from "./checks.ts";
 import { EndpointHealth, type HealthChange, type HealthCount } from "./endpoint-health.ts";
-import { probe } from "./probe.ts";
+import { type ProbeTarget, probe } from "./probe.ts";
 
 /** What metrics tell of it. */
 export interface HealthReport {
@@ -16,6 +17,7 @@ export interface HealthReport {
 export class Health implements HealthReport {
   readonly #endpoints: EndpointHealth;
   readonly #checks: HealthChecks;
+  readonly #tls = new ClientTls();
 
   /** `tell` goes to all workers. */
   constructor(log: Log, tell: (changes: readonly HealthChange[]) => void) {
@@ -27,16 +29,19 @@ export class Health implements HealthReport {
       clock,
     });
     this.#checks = new HealthChecks({
-      probe,
+      probe: (target) => this.#probe(target),
       found: (upstream, address, healthy, reason) => this.#endpoints.checked(upstream, address, healthy, reason),
       after,
       random: Math.random,
     });
   }
 
-  follow(changes: Changes<Upstream>): void {
-    this.#endpoints.follow(changes);
-    this.#checks.follow(changes);
+  /** Follows a change of the Snapshot; `keys` hold those of its certificates. */
+  follow(patch: Pick<SnapshotPatch, "upstreams" | "clientCertificates" | "authorities">, keys: PrivateKeys): void {
+    this.#tls.add(patch, keys);
+    this.#endpoints.follow(patch.upstreams);
+    this.#checks.follow(patch.upstreams);
+    this.#tls.drop(patch);
   }
 
   failing(upstream: string, address: string): void {
@@ -58,6 +63,17 @@ export class Health implements HealthReport {
 
   checks(): Iterable<{ readonly service: ServiceRef; readonly good: number; readonly bad: number }> {
     return this.#checks.results();
+  }
+
+  async #probe(target: ProbeTarget): Promise<string | null> {
+    let security: ReturnType<ClientTls["optionsOf"]>;
+    try {
+      security = this.#tls.optionsOf(target.upstream);
+    } catch {
+      // Its requests are answered 503 for that, which the log tells with the reason.
+      return "its TLS options are refused";
+    }
+    return probe(target, security);
   }
 
   close(): void {

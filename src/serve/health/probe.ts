@@ -8,7 +8,8 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { HealthCheck } from "../../model/balance.ts";
 import type { Upstream } from "../../model/snapshot.ts";
-import { isOverTls, sentName } from "../../model/upstream-tls.ts";
+import { isOverTls } from "../../model/upstream-tls.ts";
+import type { TlsOptions } from "../../proxy/client-tls.ts";
 import { formatProxyHeader } from "../../wire/proxy-protocol.ts";
 
 export interface ProbeTarget {
@@ -19,10 +20,14 @@ export interface ProbeTarget {
   readonly port: number;
 }
 
-/** null: it is well. Else why not, in a few words that hold nothing an endpoint has sent. Never rejects. */
-export async function probe(target: ProbeTarget): Promise<string | null> {
+/**
+ * null: it is well. Else why not, in a few words that hold nothing an endpoint has sent. Never rejects. `security` is what
+ * requests' connections are opened with, too: an endpoint that they do not believe, or that wants to see a certificate, is
+ * found out by a check as by a request. null: the upstream is spoken to in plain.
+ */
+export async function probe(target: ProbeTarget, security: TlsOptions | null): Promise<string | null> {
   const { check } = target;
-  const socket = openSocket(target);
+  const socket = openSocket(target, security);
   // Whoever uses the socket hears of its errors, too.
   socket.on("error", ignore);
   const late = new Promise<string>((resolve) => {
@@ -39,20 +44,14 @@ export async function probe(target: ProbeTarget): Promise<string | null> {
   }
 }
 
-function openSocket({ upstream, host, port }: ProbeTarget): Socket {
-  const { protocol, options } = upstream;
+function openSocket({ upstream, host, port }: ProbeTarget, security: TlsOptions | null): Socket {
+  const { sendProxy } = upstream.options;
   const carrier = connect({ host, port, noDelay: true });
-  if (options.sendProxy !== undefined) carrier.write(formatProxyHeader(options.sendProxy, null));
-  if (!isOverTls(protocol)) return carrier;
+  if (sendProxy !== undefined) carrier.write(formatProxyHeader(sendProxy, null));
+  if (security === null) return carrier;
   carrier.on("error", ignore);
-  const name = sentName(upstream);
-  return connectTls({
-    socket: carrier,
-    // What is asked is whether it answers; who it is, requests verify.
-    rejectUnauthorized: false,
-    ...(name === null ? {} : { servername: name }),
-    ...(speaksHttp2(upstream) ? { ALPNProtocols: ["h2"] } : {}),
-  });
+  const alpn = speaksHttp2(upstream) ? { ALPNProtocols: ["h2"] } : {};
+  return connectTls({ socket: carrier, ...security, ...alpn });
 }
 
 function askPath(target: ProbeTarget, socket: Socket): Promise<string | null> {

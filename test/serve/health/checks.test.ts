@@ -27,7 +27,7 @@ function upstream(count: number, healthCheck: HealthCheck | null = check): Upstr
 
 class Scene {
   readonly clock = new FakeClock();
-  readonly asked: { readonly at: number; readonly address: string }[] = [];
+  readonly asked: { readonly at: number; readonly address: string; readonly externalName: string | null }[] = [];
   readonly found: string[] = [];
   readonly checks: HealthChecks;
   underWay = 0;
@@ -39,9 +39,9 @@ class Scene {
 
   constructor() {
     this.checks = new HealthChecks({
-      probe: async ({ host, port }) => {
+      probe: async ({ host, port, upstream: { externalName } }) => {
         const address = `${host}:${port}`;
-        this.asked.push({ at: this.clock.elapsed(), address });
+        this.asked.push({ at: this.clock.elapsed(), address, externalName });
         this.underWay++;
         this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
         if (this.takes > 0) await new Promise<void>((resolve) => void this.clock.after(this.takes, resolve));
@@ -60,6 +60,18 @@ class Scene {
 }
 
 describe("health checks", () => {
+  it("ask an endpoint that stays as its upstream is now", async () => {
+    const scene = new Scene();
+    scene.follow(upstream(1));
+    await scene.clock.advance(20_000);
+    scene.follow({ ...upstream(1), externalName: "api.example.com" });
+    await scene.clock.advance(20_000);
+    const names = scene.asked.map(({ externalName }) => externalName);
+    assert.equal(names[0], null);
+    assert.equal(names.at(-1), "api.example.com");
+    assert.ok(names.length < 6, "it is not asked twice");
+  });
+
   it("ask every endpoint once an interval, give or take a tenth, and not all at one time", async () => {
     const scene = new Scene();
     scene.follow(upstream(10));

@@ -6,9 +6,11 @@ import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTls } from "node:tls";
 import type { HealthCheck } from "../../../src/model/balance.ts";
 import type { Upstream } from "../../../src/model/snapshot.ts";
+import type { UpstreamTls } from "../../../src/model/upstream-tls.ts";
+import { ClientTls } from "../../../src/proxy/client-tls.ts";
 import { probe } from "../../../src/serve/health/probe.ts";
 import { readProxyHeader } from "../../../src/wire/proxy-protocol.ts";
-import { makeCertificate } from "../../support/pki.ts";
+import { makeCertificate, testRoot } from "../../support/pki.ts";
 import { answering, closedPort, ok, TestUpstream, until } from "../../support/test-plane.ts";
 
 const usual: HealthCheck = {
@@ -39,7 +41,44 @@ function ask(port: number, check = usual, change: Partial<Upstream> = {}): Promi
     ...rest,
     options: { ...options, healthCheck: check },
   };
-  return probe({ upstream, check, host: "127.0.0.1", port });
+  return probe({ upstream, check, host: "127.0.0.1", port }, clientTls().optionsOf(upstream));
+}
+
+const plainTls: UpstreamTls = {
+  secret: "shop/trust",
+  certificate: null,
+  verify: false,
+  authority: null,
+  verifyDepth: 1,
+  name: null,
+  sendName: null,
+  protocols: [],
+  ciphers: "",
+};
+
+/** It has certificate c1, the authorities a1, which tests' certificates come from, and a2, which none does. */
+function clientTls(): ClientTls {
+  const client = makeCertificate({ names: ["client-one"] });
+  const other = makeCertificate({ names: [], commonName: "Other root", issuer: "self", isAuthority: true });
+  const secrets = ["shop/trust"];
+  const tls = new ClientTls();
+  tls.add(
+    {
+      clientCertificates: {
+        set: [{ fingerprint: "c1", chain: client.cert, names: [], notAfter: 0, secrets }],
+        gone: [],
+      },
+      authorities: {
+        set: [
+          { fingerprint: "a1", chain: testRoot().ca, secrets },
+          { fingerprint: "a2", chain: other.ca, secrets },
+        ],
+        gone: [],
+      },
+    },
+    new Map([["c1", client.key]]),
+  );
+  return tls;
 }
 
 describe("a health check over HTTP/1.1", () => {
@@ -100,7 +139,7 @@ describe("a health check over HTTP/1.1", () => {
     await until(() => silent.sockets.size === 0, "the end of the connection");
   });
 
-  it("speaks TLS where the upstream does, whatever its certificate", async () => {
+  it("speaks TLS where the upstream does, and looks at its certificate where requests do", async () => {
     const { cert, key } = makeCertificate({ names: ["web.example"] });
     const server = createTls(
       { cert, key },
@@ -111,6 +150,36 @@ describe("a health check over HTTP/1.1", () => {
     const { port } = server.address() as AddressInfo;
     assert.equal(await ask(port, usual, { protocol: "https" }), null);
     assert.notEqual(await ask(port), null);
+    const verified = { ...plainTls, verify: true, authority: "a1", name: "web.example" };
+    const over = (tls: UpstreamTls) => ask(port, usual, { protocol: "https", options: { tls } });
+    assert.equal(await over(verified), null);
+    assert.equal(await over({ ...verified, name: "other.example" }), "ERR_TLS_CERT_ALTNAME_INVALID");
+    assert.equal(await over({ ...verified, authority: "a2" }), "UNABLE_TO_VERIFY_LEAF_SIGNATURE");
+    server.close();
+  });
+
+  it("shows the certificate that requests show, with their name and version", async () => {
+    const { cert, key } = makeCertificate({ names: ["web.example"] });
+    const asked: string[] = [];
+    const server = createTls({ cert, key, ca: testRoot().ca, requestCert: true }, (socket) => {
+      asked.push(`${socket.getPeerCertificate().subject.CN} ${socket.servername} ${socket.getProtocol()}`);
+      answering(() => ok("fine"))(socket);
+    });
+    server.on("tlsClientError", () => {});
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const tls: UpstreamTls = {
+      ...plainTls,
+      certificate: "c1",
+      name: "api.example.com",
+      sendName: true,
+      protocols: ["TLSv1.2"],
+    };
+    assert.equal(await ask(port, usual, { protocol: "https", options: { tls } }), null);
+    assert.deepEqual(asked, ["client-one api.example.com TLSv1.2"]);
+    const without = { ...tls, certificate: null };
+    assert.notEqual(await ask(port, usual, { protocol: "https", options: { tls: without } }), null);
     server.close();
   });
 
