@@ -18,6 +18,8 @@ export const commonPage = "//sluice/page";
 /** What a page does. */
 export const pageDirectives: readonly Directive[] = [
   { name: "internal", args: [] },
+  // The page for a body that is too large: over HTTP/2 nginx looks at the length once more, and would make its own page.
+  { name: "client_max_body_size", args: ["0"] },
   { name: "default_type", args: ["text/html; charset=utf-8"] },
   { name: "return", args: ["200", ours("$sluice_page")] },
 ];

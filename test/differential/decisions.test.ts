@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Endpoint, Snapshot, Upstream } from "../../src/model/snapshot.ts";
 import { isOverTls, tlsName } from "../../src/model/upstream-tls.ts";
 import { translateCase } from "../support/case-translation.ts";
-import { type Case, type CaseRequest, type CaseUpstream, loadCases } from "../support/cases.ts";
+import { type Case, type CaseRequest, type CaseUpstream, type ExpectedAnswer, loadCases } from "../support/cases.ts";
 import { Decider, type Decision } from "../support/decision.ts";
 import { toMap } from "../support/exchange.ts";
 
@@ -22,12 +22,12 @@ function mistakes(testCase: Case, request: CaseRequest, snapshot: Snapshot, deci
   if (decision.kind === "answer") {
     return [
       ...wrong("the upstream", "none", upstream?.name ?? "none"),
-      ...wrong("the status", decision.status, answer.status),
+      ...wrong("the status", decision.status, toldStatus(answer)),
       ...headers(decision.headers),
     ];
   }
   if (upstream === null) {
-    return wrong("a forwarded request", answer.status, statusOfFailure(testCase, request, snapshot, decision));
+    return wrong("a forwarded request", toldStatus(answer), statusOfFailure(testCase, request, snapshot, decision));
   }
   return [
     ...wrong("an upstream", namesBehind(testCase, snapshot, decision.upstream).includes(upstream.name), true),
@@ -36,10 +36,17 @@ function mistakes(testCase: Case, request: CaseRequest, snapshot: Snapshot, deci
   ];
 }
 
-/** A request that is refused by a host which asks for certificates: what was shown is the business of the sockets' side. */
-function isDecidedByHandshake({ send, upstream }: CaseRequest, snapshot: Snapshot): boolean {
+/** The status of HTTP, which clients of gRPC are told in words. */
+function toldStatus({ status, headers }: ExpectedAnswer): number {
+  return Number(/^\d{3}(?= )/.exec(headers.get("grpc-message") ?? "")?.[0] ?? status);
+}
+
+/** No request at all, or one refused by a host that asks for certificates: handshakes are the business of the sockets' side. */
+function isDecidedByHandshake({ send, upstream, answer }: CaseRequest, snapshot: Snapshot): boolean {
+  if (upstream !== null) return false;
   return (
-    upstream === null && snapshot.hosts.some(({ name, clientAuth }) => name === send.host && clientAuth !== undefined)
+    answer.failed !== null ||
+    snapshot.hosts.some(({ name, clientAuth }) => name === send.host && clientAuth !== undefined)
   );
 }
 

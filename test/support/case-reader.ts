@@ -36,22 +36,17 @@ export function readCase(value: unknown, from: Pick<Case, "name" | "manifests" |
     clients: new Map(fields.mapping("clients").entries().map(readClient)),
     names: new Map(fields.mapping("names").entries().map(readTexts)),
     problems: fields.list("problems", asText),
-    requests: fields.list("requests", readRequest),
+    requests: fields.list("requests", (item, place) => readRequest(item, place, upstreams)),
   };
   fields.finish();
-  const known = new Set(upstreams.map((upstream) => upstream.name));
-  for (const { label, upstream } of result.requests) {
-    if (upstream !== null && !known.has(upstream.name)) {
-      throw new Error(`${from.name}/requests.yaml: ${label}: there is no upstream ${JSON.stringify(upstream.name)}`);
-    }
-  }
   return result;
 }
 
-/** `web: 10.1.0.1:8080`, or a mapping with `addresses`, `tls` and `refuses`. */
+/** `web: 10.1.0.1:8080`, or a mapping with `addresses`, `tls`, `http2` and `refuses`. */
 function readUpstream([name, value, place]: readonly [string, unknown, string]): CaseUpstream {
   if (typeof value === "string") {
-    return { name, addresses: [value], tls: false, certificate: [], demandsCertificate: false, refuses: false };
+    const plain = { tls: false, certificate: [], http2: false, demandsCertificate: false, refuses: false };
+    return { name, addresses: [value], ...plain };
   }
   const fields = new Fields(value, place);
   const upstream = {
@@ -59,6 +54,7 @@ function readUpstream([name, value, place]: readonly [string, unknown, string]):
     addresses: fields.list("addresses", asText),
     tls: fields.flag("tls"),
     certificate: fields.list("certificate", asText),
+    http2: fields.flag("http2"),
     demandsCertificate: fields.flag("demandsCertificate"),
     refuses: fields.flag("refuses"),
   };
@@ -110,14 +106,14 @@ function readTexts([name, value, place]: readonly [string, unknown, string]): re
  * `upstream` the name of one, or a mapping; `answer` a status, or a mapping. What the upstream saw is by default what was
  * sent, and the answer what the upstream replied.
  */
-function readRequest(value: unknown, place: string): CaseRequest {
+function readRequest(value: unknown, place: string, upstreams: readonly CaseUpstream[]): CaseRequest {
   const fields = new Fields(value, place);
   const send = readSend(fields);
   const expected = fields.raw("upstream") ?? null;
   const name =
     expected === null ? null : typeof expected === "string" ? expected : new Fields(expected, place).text("name");
   const reply = readReply(fields.raw("reply") ?? {}, fields.place("reply"), name);
-  const upstream = expected === null ? null : readExpectedUpstream(expected, fields.place("upstream"), send);
+  const upstream = expected === null ? null : readExpectedUpstream(expected, fields.place("upstream"), send, upstreams);
   const answer = readAnswer(
     fields.raw("answer") ?? {},
     fields.place("answer"),
@@ -141,13 +137,16 @@ function readSend(fields: Fields): SentRequest {
     throw new Error(`${fields.place("send")}: either send or raw has to be there`);
   }
   const rawScheme = fields.text("scheme");
+  const version = fields.text("version") ?? "1.1";
+  if (!isVersion(version))
+    throw new Error(`${fields.place("version")}: ${JSON.stringify(version)} is none of 1.0, 1.1, 2`);
   return {
     raw,
     preamble: fields.text("preamble") ?? "",
     scheme: (rawScheme ?? scheme) === "https" ? "https" : "http",
     method,
     target: fields.text("target") ?? (target === "" ? "/" : target),
-    version: fields.text("version") === "1.0" ? "1.0" : "1.1",
+    version,
     host: fields.has("host") ? fields.text("host") : authority,
     serverName: fields.text("serverName") ?? authority.replace(/:\d+$/, ""),
     client: fields.text("client"),
@@ -161,6 +160,10 @@ function readSend(fields: Fields): SentRequest {
     pipelined: fields.flag("pipelined"),
     tunnel: fields.text("tunnel"),
   };
+}
+
+function isVersion(text: string): text is SentRequest["version"] {
+  return text === "1.0" || text === "1.1" || text === "2";
 }
 
 /** What the reply carries when the case does not say. */
@@ -187,15 +190,25 @@ function readReply(value: unknown, place: string, upstream: string | null): Upst
     raw: fields.text("raw"),
     close: fields.flag("close"),
     silent: fields.flag("silent"),
+    reset: fields.flag("reset"),
   };
   fields.finish();
   return reply;
 }
 
-function readExpectedUpstream(value: unknown, place: string, send: SentRequest): ExpectedUpstream {
+function readExpectedUpstream(
+  value: unknown,
+  place: string,
+  send: SentRequest,
+  upstreams: readonly CaseUpstream[],
+): ExpectedUpstream {
   const fields = new Fields(typeof value === "string" ? { name: value } : value, place);
+  const name = fields.requiredText("name");
+  const upstream = upstreams.find((each) => each.name === name);
+  if (upstream === undefined) throw new Error(`${place}: there is no upstream ${JSON.stringify(name)}`);
   const expected = {
-    name: fields.requiredText("name"),
+    name,
+    version: upstream.http2 ? "HTTP/2" : "HTTP/1.1",
     method: fields.text("method") ?? send.method,
     target: fields.text("target") ?? send.target,
     headers: readHeaderMap(fields, "headers"),
@@ -209,12 +222,14 @@ function readExpectedUpstream(value: unknown, place: string, send: SentRequest):
 
 function readAnswer(value: unknown, place: string, reply: UpstreamReply | null, method: string): ExpectedAnswer {
   const fields = new Fields(typeof value === "number" ? { status: value } : value, place);
-  const status = fields.number("status") ?? reply?.status ?? null;
+  const failed = fields.text("failed");
+  const status = failed === null ? (fields.number("status") ?? reply?.status ?? null) : 0;
   if (status === null) {
     throw new Error(`${place}: no upstream is asked, so the answer needs a status`);
   }
   const answer = {
     status,
+    failed,
     headers: readHeaderMap(fields, "headers"),
     body: fields.text("body") ?? (reply?.status === status ? passedBody(reply, method) : null),
     trailers: readHeaderMap(fields, "trailers"),

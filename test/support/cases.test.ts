@@ -42,7 +42,7 @@ describe("requests.yaml", () => {
     [
       "an upstream that is not declared",
       "about: x\nrequests: [{ send: GET http://a/, upstream: web }]",
-      /GET \/: there is no upstream "web"/,
+      /requests\[0\]\.upstream: there is no upstream "web"/,
     ],
     [
       "a request that is no request",

@@ -60,6 +60,8 @@ export interface CaseUpstream {
   readonly tls: boolean;
   /** DNS names of its certificate, which the root of the tests has signed; empty: a self-signed one. */
   readonly certificate: readonly string[];
+  /** It speaks HTTP/2, by prior knowledge where there is no TLS. */
+  readonly http2: boolean;
   /** It takes no client without a certificate of that root. */
   readonly demandsCertificate: boolean;
   /** Nothing listens there. */
@@ -89,8 +91,9 @@ export interface SentRequest {
   readonly method: string;
   /** As it stands in the request line. */
   readonly target: string;
-  readonly version: "1.0" | "1.1";
-  /** The Host field; null: none. */
+  /** "2" over TLS alone. */
+  readonly version: "1.0" | "1.1" | "2";
+  /** The Host field, which is :authority in HTTP/2; null: none. */
   readonly host: string | null;
   /** TLS server name; "" for none. */
   readonly serverName: string;
@@ -129,12 +132,16 @@ export interface UpstreamReply {
   readonly close: boolean;
   /** No answer at all; the connection stays open. */
   readonly silent: boolean;
+  /** HTTP/2: the stream is reset behind what comes of the answer. */
+  readonly reset: boolean;
 }
 
 export interface ExpectedUpstream {
   readonly name: string;
   readonly method: string;
   readonly target: string;
+  /** "HTTP/2" where the upstream speaks it. */
+  readonly version: string;
   /** Values by lower-case name, several joined by ", "; null: the header must be absent. `<id>`, `<port>`: see exchange.ts. */
   readonly headers: ReadonlyMap<string, string | null>;
   readonly body: string;
@@ -144,7 +151,10 @@ export interface ExpectedUpstream {
 }
 
 export interface ExpectedAnswer {
+  /** 0: none. */
   readonly status: number;
+  /** Why there is no answer, as the client sees it; null: there is one. */
+  readonly failed: string | null;
   readonly headers: ReadonlyMap<string, string | null>;
   /** null: not looked at. */
   readonly body: string | null;

@@ -75,8 +75,8 @@ export function compareWithExpectation(observation: Observation, request: CaseRe
 /** null: the field must not be there. */
 function describeExpectation({ answer, upstream }: CaseRequest): ReadonlyMap<string, string | null> {
   const fields = new Map<string, string | null>([
-    ["answer.status", String(answer.status)],
-    ["answer.interim", answer.interim.join(" ")],
+    ["answer.status", answer.failed === null ? String(answer.status) : `none: ${answer.failed}`],
+    ["answer.interim", answer.failed === null ? answer.interim.join(" ") : null],
     ["answer.tunnel", answer.tunnel],
     ["upstream.count", upstream === null ? "0" : "1"],
   ]);
@@ -95,7 +95,7 @@ function describeExpectation({ answer, upstream }: CaseRequest): ReadonlyMap<str
     fields.set("upstream.name", upstream.name);
     fields.set("upstream.method", upstream.method);
     fields.set("upstream.target", upstream.target);
-    fields.set("upstream.version", "HTTP/1.1");
+    fields.set("upstream.version", upstream.version);
     fields.set("upstream.body", upstream.body);
     if (upstream.serverName !== null) {
       fields.set("upstream.serverName", upstream.serverName);

@@ -15,7 +15,7 @@ import { type Client, clientBehindProxy } from "../../src/wire/forwarded.ts";
 import { readProxyHeader } from "../../src/wire/proxy-protocol.ts";
 import { parseRequestHead, RequestHead } from "../../src/wire/request-head.ts";
 import type { SentRequest } from "./cases.ts";
-import { writeHead } from "./exchange.ts";
+import { writeHead } from "./http1-client.ts";
 
 export type Decision =
   /** Answered by Sluice; `headers` by lower-case name. */
@@ -56,7 +56,7 @@ export class Decider {
 
   decide(send: SentRequest): Decision {
     const head = new RequestHead();
-    const [text = ""] = /^.*?\r\n\r\n/s.exec(writeHead(send)) ?? [];
+    const [text = ""] = /^.*?\r\n\r\n/s.exec(writeHead(send.version === "2" ? asHttp1(send) : send)) ?? [];
     const refused = parseRequestHead(text, head);
     if (refused !== null) {
       return answer(refused.status);
@@ -138,6 +138,12 @@ export class Decider {
     const proto = destination.port === 443 ? "https" : scheme;
     return { address: source.address, proto, port: destination.port, host };
   }
+}
+
+/** A Host that says what :authority says is no second one. */
+function asHttp1(send: SentRequest): SentRequest {
+  const headers = send.headers.filter(([name, value]) => name.toLowerCase() !== "host" || value !== send.host);
+  return { ...send, headers, version: "1.1" };
 }
 
 function compileMatch(route: Route, host: Host, captures: Captures): Match {

@@ -1,14 +1,17 @@
 /**
- * Sends the requests of a case to a proxy, byte for byte on raw sockets, and notes what came back. Values that differ from
- * run to run are noted as tokens: `<id>` for a request id made on the way, `<port>` for the port asked, `<now>` for the time.
+ * Sends the requests of a case to a proxy, and notes what came back. Values that differ from run to run are noted as
+ * tokens: `<id>` for a request id made on the way, `<port>` for the port asked, `<now>` for the time.
  */
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import { gunzipSync } from "node:zlib";
 import type { CaseRequest, SentRequest } from "./cases.ts";
-import { type Message, MessageReader, valuesOf } from "./message-reader.ts";
+import { Http1Client } from "./http1-client.ts";
+import { Http2Client } from "./http2-client.ts";
+import { type Message, valuesOf } from "./message-reader.ts";
 import { connectWithPreamble } from "./preamble.ts";
 import type { SeenRequest } from "./recording-upstream.ts";
+import type { RawAnswer, Speaker } from "./speaker.ts";
 
 export interface ProxyPorts {
   readonly http: number;
@@ -94,7 +97,7 @@ function batches(requests: readonly CaseRequest[]): readonly Batch[] {
 
 interface Client {
   readonly socket: Duplex;
-  readonly reader: MessageReader;
+  readonly speaker: Speaker;
   readonly certificate: string | null;
   readonly certificateKey: string | null;
 }
@@ -106,24 +109,25 @@ async function openClient(send: SentRequest, port: number, clients: ReadonlyMap<
   const preamble = Buffer.from(send.preamble, "latin1");
   if (send.scheme === "http") {
     const socket = await connectWithPreamble(port, preamble, "together");
-    return { socket, reader: new MessageReader(socket), certificate: null, certificateKey: null };
+    return { socket, speaker: new Http1Client(socket), certificate: null, certificateKey: null };
   }
-  const { serverName, signatures } = send;
+  const { serverName, signatures, version } = send;
   const socket = connectTls({
     socket: await connectWithPreamble(port, preamble, "together"),
     // The certificates of a case have no authority; which one is served is what is looked at.
     rejectUnauthorized: false,
-    ALPNProtocols: ["http/1.1"],
+    ALPNProtocols: [version === "2" ? "h2" : "http/1.1"],
     ...(serverName === "" ? {} : { servername: serverName }),
     ...(send.client === null ? {} : shownBy(send.client, clients)),
     ...(signatures === null ? {} : { sigalgs: signatures }),
   });
-  const reader = new MessageReader(socket);
+  const http1 = version === "2" ? null : new Http1Client(socket);
   await settled(socket, "secureConnect");
   const certificate = nameOf(socket.getPeerCertificate());
   const keyType = socket.getPeerX509Certificate()?.publicKey.asymmetricKeyType ?? null;
   // Each proxy makes its own.
-  return { socket, reader, certificate, certificateKey: certificate === "self-signed" ? null : keyType };
+  const speaker = http1 ?? (await Http2Client.open(socket));
+  return { socket, speaker, certificate, certificateKey: certificate === "self-signed" ? null : keyType };
 }
 
 function shownBy(name: string, clients: ReadonlyMap<string, Shown>): Shown {
@@ -162,14 +166,12 @@ async function exchangeAll(
   const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${patience} ms`)), patience);
   for (const request of batch) {
     before(request);
-    if (!request.send.waitForContinue) {
-      socket.write(writeHead(request.send) + writeBody(request.send), "latin1");
-    }
+    client.speaker.send(request.send);
   }
   for (const request of batch) {
     outcomes.push(
-      await receive(request.send, client, port).then(
-        (answer) => ({ answer }),
+      await client.speaker.receive(request.send).then(
+        (answer) => ({ answer: noteAnswer(answer, client, port) }),
         (error: unknown) => ({ failed: reasonOf(error) }),
       ),
     );
@@ -178,31 +180,12 @@ async function exchangeAll(
   return outcomes;
 }
 
-async function receive(send: SentRequest, client: Client, port: number): Promise<SeenAnswer> {
-  const { socket, reader, certificate, certificateKey } = client;
-  const interim: number[] = [];
-  if (send.waitForContinue) {
-    socket.write(writeHead(send), "latin1");
-  }
-  let head = await nextHead(reader);
-  while (head.status < 200 && head.status !== 101) {
-    interim.push(head.status);
-    if (head.status === 100 && send.waitForContinue) {
-      socket.write(writeBody(send), "latin1");
-    }
-    head = await nextHead(reader);
-  }
-  const bodiless = head.status === 101 || head.status === 204 || head.status === 304 || send.method === "HEAD";
-  const { body, trailers } = bodiless ? { body: "", trailers: [] } : await reader.readBody(head.headers, "until-close");
-  let tunnel: string | null = null;
-  if (head.status === 101 && send.tunnel !== null) {
-    socket.write(send.tunnel, "latin1");
-    tunnel = await reader.readBytes(send.tunnel.length);
-  }
+function noteAnswer(answer: RawAnswer, { certificate, certificateKey }: Client, port: number): SeenAnswer {
+  const { status, headers, body, trailers, interim, tunnel } = answer;
   return {
-    status: head.status,
-    headers: noteAnswerHeaders(head.headers, port),
-    body: decodeBody(head.headers, body),
+    status,
+    headers: noteAnswerHeaders(headers, port),
+    body: decodeBody(headers, body),
     trailers: toMap(trailers),
     interim,
     certificate,
@@ -221,42 +204,6 @@ function decodeBody(headers: Message["headers"], body: string): string {
   } catch {
     return body;
   }
-}
-
-async function nextHead(reader: MessageReader): Promise<Pick<Message, "headers"> & { readonly status: number }> {
-  const head = await reader.readHead();
-  if (head === null) {
-    throw new Error("the connection ended without a response");
-  }
-  const status = /^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(head.startLine)?.[1];
-  if (status === undefined) {
-    throw new Error(`not a status line: ${JSON.stringify(head.startLine)}`);
-  }
-  return { headers: head.headers, status: Number(status) };
-}
-
-/** The bytes of a request up to its body, or all of them where they are given. */
-export function writeHead(send: SentRequest): string {
-  if (send.raw !== null) {
-    return send.raw;
-  }
-  const host = send.host === null ? "" : `Host: ${send.host}\r\n`;
-  const headers = send.headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  const framing =
-    send.chunks !== null
-      ? "Transfer-Encoding: chunked\r\n"
-      : send.body !== null
-        ? `Content-Length: ${send.body.length}\r\n`
-        : "";
-  return `${send.method} ${send.target} HTTP/${send.version}\r\n${host}${headers}${framing}\r\n`;
-}
-
-function writeBody(send: SentRequest): string {
-  if (send.chunks === null) {
-    return send.raw === null ? (send.body ?? "") : "";
-  }
-  const chunks = send.chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`);
-  return `${chunks.join("")}0\r\n${send.trailers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
 }
 
 function noteAnswerHeaders(headers: Message["headers"], port: number): ReadonlyMap<string, string> {
@@ -302,6 +249,9 @@ export function toMap(headers: Message["headers"]): Map<string, string> {
   return map;
 }
 
+/** Messages of OpenSSL hold addresses and lines of its source; its codes do not. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as NodeJS.ErrnoException;
+  return code?.startsWith("ERR_SSL_") === true ? code : error.message;
 }

@@ -1,12 +1,13 @@
 /**
  * An upstream for tests that remembers every request as it arrived and answers as it was told. It speaks HTTP/1.1 by
- * itself (message-reader.ts), so it can also answer what no HTTP library would.
+ * itself (message-reader.ts), so it can also answer what no HTTP library would; HTTP/2 see recording-http2.ts.
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
 import type { CaseUpstream, UpstreamReply } from "./cases.ts";
 import { type Message, MessageReader, valuesOf } from "./message-reader.ts";
 import { makeCertificate, testRoot } from "./pki.ts";
+import { recordHttp2 } from "./recording-http2.ts";
 
 export interface SeenRequest extends Message {
   readonly upstream: string;
@@ -23,17 +24,20 @@ export class RecordingUpstream {
   /** `answer` is asked for each request that has arrived in full. */
   static async start(
     name: string,
-    options: Pick<CaseUpstream, "tls" | "certificate" | "demandsCertificate">,
+    options: Pick<CaseUpstream, "tls" | "certificate" | "http2" | "demandsCertificate">,
     answer: (seen: SeenRequest) => UpstreamReply,
   ): Promise<RecordingUpstream> {
     const sockets = new Set<Socket>();
+    const serveHttp2 = options.http2 ? recordHttp2(name, answer) : null;
     const accept = (socket: Socket) => {
       sockets.add(socket);
       socket.on("close", () => sockets.delete(socket));
       socket.on("error", () => socket.destroy());
-      serve(socket, name, answer).catch(() => socket.destroy());
+      if (serveHttp2 === null) serve(socket, name, answer).catch(() => socket.destroy());
+      else serveHttp2(socket);
     };
-    const server = options.tls ? createTlsServer(identityOf(options), accept) : createServer(accept);
+    const agreed = options.http2 ? { ALPNProtocols: ["h2"] } : {};
+    const server = options.tls ? createTlsServer({ ...identityOf(options), ...agreed }, accept) : createServer(accept);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(0, "127.0.0.1", resolve);
