@@ -112,6 +112,7 @@ function intendedServer(
         args: ["=", "//sluice/page"],
         block: [
           line("internal"),
+          line("client_max_body_size", "0"),
           line("default_type", "text/html; charset=utf-8"),
           line("return", "200", "$sluice_page"),
         ],

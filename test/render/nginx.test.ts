@@ -335,7 +335,12 @@ describe("what all servers share", () => {
     const rendered = render(snapshot({}), { settings });
     assert.deepEqual(argsOf(rendered, "client_header_timeout"), [["2500ms"]]);
     assert.deepEqual(argsOf(rendered, "keepalive_timeout"), [["0s"]]);
-    assert.deepEqual(argsOf(rendered, "client_max_body_size"), [["0"]]);
+    const [http] = findDirectives(rendered.directives, "http");
+    const limits = (http?.block ?? []).filter(({ name }) => name === "client_max_body_size");
+    assert.deepEqual(
+      limits.map(({ args }) => args),
+      [["0"]],
+    );
   });
 
   it("compresses as the settings say, but no messages of gRPC, and says that it has no brotli", () => {

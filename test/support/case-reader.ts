@@ -2,6 +2,7 @@
  * Reads the requests.yaml of a case, with its short forms and defaults: `send: GET http://host/target`, `upstream: web`,
  * `answer: 404`. What is wrong in it is told with file and field.
  */
+import { tlsVersions } from "../../src/model/upstream-tls.ts";
 import type {
   Case,
   CaseAuthority,
@@ -13,6 +14,7 @@ import type {
   ExpectedUpstream,
   HeaderList,
   SentRequest,
+  TlsOffer,
   UpstreamReply,
 } from "./cases.ts";
 import { asText, Fields } from "./fields.ts";
@@ -151,6 +153,7 @@ function readSend(fields: Fields): SentRequest {
     serverName: fields.text("serverName") ?? authority.replace(/:\d+$/, ""),
     client: fields.text("client"),
     signatures: fields.text("signatures"),
+    offers: readOffer(fields.mapping("offers")),
     headers: readHeaderList(fields, "headers"),
     body: readBody(fields),
     chunks: fields.has("chunks") ? fields.list("chunks", asText) : null,
@@ -160,6 +163,15 @@ function readSend(fields: Fields): SentRequest {
     pipelined: fields.flag("pipelined"),
     tunnel: fields.text("tunnel"),
   };
+}
+
+function readOffer(fields: Fields): TlsOffer {
+  const version = tlsVersions.find((each) => each === fields.text("version")) ?? null;
+  if (fields.has("version") && version === null)
+    throw new Error(`${fields.place("version")}: none of ${tlsVersions.join(", ")}`);
+  const offer = { version, ciphers: fields.text("ciphers"), curves: fields.text("curves") };
+  fields.finish();
+  return offer;
 }
 
 function isVersion(text: string): text is SentRequest["version"] {
@@ -236,6 +248,7 @@ function readAnswer(value: unknown, place: string, reply: UpstreamReply | null, 
     interim: fields.list("interim", (item) => Number(item)),
     certificate: fields.text("certificate"),
     certificateKey: fields.text("certificateKey"),
+    handshake: fields.text("handshake"),
     tunnel: fields.text("tunnel"),
   };
   fields.finish();

@@ -7,6 +7,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { SecureVersion } from "node:tls";
 import { parse } from "yaml";
 import { readCase } from "./case-reader.ts";
 
@@ -101,6 +102,8 @@ export interface SentRequest {
   readonly client: string | null;
   /** The algorithms in which the server may sign, as OpenSSL lists them; null: OpenSSL's own list. */
   readonly signatures: string | null;
+  /** What else the client offers in the handshake. */
+  readonly offers: TlsOffer;
   readonly headers: HeaderList;
   /** Sent with Content-Length; null: no body. Written as `body`, or as `bodyBytes` for a long one. */
   readonly body: string | null;
@@ -115,6 +118,15 @@ export interface SentRequest {
   readonly pipelined: boolean;
   /** Sent through the tunnel after 101; the upstream sends everything back. */
   readonly tunnel: string | null;
+}
+
+/** Each null: Node's own. */
+export interface TlsOffer {
+  /** The only one: "TLSv1.2". */
+  readonly version: SecureVersion | null;
+  /** As OpenSSL lists them. */
+  readonly ciphers: string | null;
+  readonly curves: string | null;
 }
 
 export interface UpstreamReply {
@@ -164,6 +176,8 @@ export interface ExpectedAnswer {
   readonly certificate: string | null;
   /** "ec" or "rsa", of the key of that certificate; null: not looked at. */
   readonly certificateKey: string | null;
+  /** Version and cipher of TLS: "TLSv1.3 TLS_AES_128_GCM_SHA256"; null: not looked at. */
+  readonly handshake: string | null;
   /** What came back through the tunnel. */
   readonly tunnel: string | null;
 }

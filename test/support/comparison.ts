@@ -38,6 +38,9 @@ function describeObservation({ outcome, seen, ports }: Observation): ReadonlyMap
     if (answer.certificateKey !== null) {
       fields.set("answer.certificateKey", answer.certificateKey);
     }
+    if (answer.handshake !== null) {
+      fields.set("answer.handshake", answer.handshake);
+    }
     if (answer.tunnel !== null) {
       fields.set("answer.tunnel", answer.tunnel);
     }
@@ -88,6 +91,9 @@ function describeExpectation({ answer, upstream }: CaseRequest): ReadonlyMap<str
   }
   if (answer.certificateKey !== null) {
     fields.set("answer.certificateKey", answer.certificateKey);
+  }
+  if (answer.handshake !== null) {
+    fields.set("answer.handshake", answer.handshake);
   }
   setAll(fields, "answer.headers", answer.headers);
   setAll(fields, "answer.trailers", answer.trailers);

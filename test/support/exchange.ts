@@ -30,6 +30,8 @@ export interface SeenAnswer {
   readonly certificate: string | null;
   /** The type of its key, such as "ec"; null for a self-signed one, and without TLS. */
   readonly certificateKey: string | null;
+  /** Version and cipher of TLS; null without. */
+  readonly handshake: string | null;
   readonly tunnel: string | null;
 }
 
@@ -100,6 +102,7 @@ interface Client {
   readonly speaker: Speaker;
   readonly certificate: string | null;
   readonly certificateKey: string | null;
+  readonly handshake: string | null;
 }
 
 /** A test that waits longer is stuck. */
@@ -109,9 +112,9 @@ async function openClient(send: SentRequest, port: number, clients: ReadonlyMap<
   const preamble = Buffer.from(send.preamble, "latin1");
   if (send.scheme === "http") {
     const socket = await connectWithPreamble(port, preamble, "together");
-    return { socket, speaker: new Http1Client(socket), certificate: null, certificateKey: null };
+    return { socket, speaker: new Http1Client(socket), certificate: null, certificateKey: null, handshake: null };
   }
-  const { serverName, signatures, version } = send;
+  const { serverName, signatures, version, offers } = send;
   const socket = connectTls({
     socket: await connectWithPreamble(port, preamble, "together"),
     // The certificates of a case have no authority; which one is served is what is looked at.
@@ -120,6 +123,9 @@ async function openClient(send: SentRequest, port: number, clients: ReadonlyMap<
     ...(serverName === "" ? {} : { servername: serverName }),
     ...(send.client === null ? {} : shownBy(send.client, clients)),
     ...(signatures === null ? {} : { sigalgs: signatures }),
+    ...(offers.version === null ? {} : { minVersion: offers.version, maxVersion: offers.version }),
+    ...(offers.ciphers === null ? {} : { ciphers: offers.ciphers }),
+    ...(offers.curves === null ? {} : { ecdhCurve: offers.curves }),
   });
   const http1 = version === "2" ? null : new Http1Client(socket);
   await settled(socket, "secureConnect");
@@ -127,7 +133,9 @@ async function openClient(send: SentRequest, port: number, clients: ReadonlyMap<
   const keyType = socket.getPeerX509Certificate()?.publicKey.asymmetricKeyType ?? null;
   // Each proxy makes its own.
   const speaker = http1 ?? (await Http2Client.open(socket));
-  return { socket, speaker, certificate, certificateKey: certificate === "self-signed" ? null : keyType };
+  const certificateKey = certificate === "self-signed" ? null : keyType;
+  const handshake = `${socket.getProtocol()} ${socket.getCipher().name}`;
+  return { socket, speaker, certificate, certificateKey, handshake };
 }
 
 function shownBy(name: string, clients: ReadonlyMap<string, Shown>): Shown {
@@ -160,6 +168,7 @@ async function exchangeAll(
   try {
     client = await opened;
   } catch (error) {
+    for (const request of batch) before(request);
     return batch.map(() => ({ failed: `no connection: ${reasonOf(error)}` }));
   }
   const { socket } = client;
@@ -180,7 +189,7 @@ async function exchangeAll(
   return outcomes;
 }
 
-function noteAnswer(answer: RawAnswer, { certificate, certificateKey }: Client, port: number): SeenAnswer {
+function noteAnswer(answer: RawAnswer, { certificate, certificateKey, handshake }: Client, port: number): SeenAnswer {
   const { status, headers, body, trailers, interim, tunnel } = answer;
   return {
     status,
@@ -190,6 +199,7 @@ function noteAnswer(answer: RawAnswer, { certificate, certificateKey }: Client, 
     interim,
     certificate,
     certificateKey,
+    handshake,
     tunnel,
   };
 }
