@@ -45,6 +45,8 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
   #stream: Stream | null = null;
   /** How often the session had been written to when the stream was opened. */
   #openedAt = 0;
+  /** How often the session had brought something by then. */
+  #readsBefore = 0;
   /** On the wheel's clock. */
   #sentAt = 0;
   #requestDone: boolean;
@@ -175,8 +177,7 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     const sending = (this.#stream?.waiting ?? 0) > 0;
     // Nothing came at all while this one waited: whoever is next had better not rely on that connection.
     const session = this.#session;
-    if (session !== null && session.receivedAt < this.#sentAt && wheel.now - this.#sentAt >= timeouts.read)
-      session.retire();
+    if (session?.reads === this.#readsBefore && wheel.now - this.#sentAt >= timeouts.read) session.retire();
     this.#fail(failure(sending ? "send-timeout" : "read-timeout", "upstream", this.#pool?.address ?? ""));
   }
 
@@ -199,6 +200,7 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     this.#session = session;
     this.#stream = stream;
     this.#openedAt = session.writes;
+    this.#readsBefore = session.reads;
     this.#sentAt = this.#plane.wheel.now;
     this.#sendHead(stream, pool);
     if (this.#requestDone) this.#arm(this.#route.timeouts.read);

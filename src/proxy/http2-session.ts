@@ -62,8 +62,8 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   timedOut = false;
   /** What ended it; null: nothing but a close. */
   error: Error | null = null;
-  /** Bytes came last at this time, on the wheel's clock. */
-  receivedAt = 0;
+  /** How often bytes have come. */
+  reads = 0;
   /** What it began with, before its own; null: nothing. */
   readonly preface: Buffer | null;
   readonly #pool: EndpointPool;
@@ -201,7 +201,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   #received(chunk: Buffer): void {
     const { now } = this.#pool.wheel;
     const given = this.#given;
-    this.receivedAt = now;
+    this.reads++;
     this.#receiving = true;
     this.#session.receive(chunk, now);
     this.#receiving = false;

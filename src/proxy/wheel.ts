@@ -51,7 +51,7 @@ export class TimingWheel {
   readonly #returned: LentDeadline[] = [];
   #turn: number;
 
-  /** `clock` gives monotonic milliseconds; the owner calls turn() every `tick` milliseconds. */
+  /** `clock` gives monotonic milliseconds; the owner calls start(), or turn() every `tick` milliseconds. */
   constructor(clock: () => number, tick: number) {
     this.#clock = clock;
     this.tick = tick;
@@ -85,9 +85,26 @@ export class TimingWheel {
     this.#returned.push(deadline);
   }
 
+  /**
+   * Turns by itself from now on, without keeping the process alive for it; returns what ends that. Between the clock's step
+   * and the look at what is over, what has come is read: a thread that was held up for longer than a limit finds both at
+   * once, and nobody was late who is answered by then.
+   */
+  start(): () => void {
+    const timer = setInterval(() => {
+      this.now = this.#clock();
+      setImmediate(() => this.#expire());
+    }, this.tick).unref();
+    return () => clearInterval(timer);
+  }
+
   /** Moves the clock on and calls `expire` of every deadline that has passed. */
   turn(): void {
     this.now = this.#clock();
+    this.#expire();
+  }
+
+  #expire(): void {
     const until = Math.floor(this.now / this.tick);
     // After a long stall every slot is looked at once, not once for every missed tick.
     const first = Math.max(this.#turn + 1, until - slotCount + 1);

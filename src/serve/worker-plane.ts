@@ -87,7 +87,7 @@ export class WorkerPlane implements Plane {
     this.compression = compileCompression(parts.settings, this.#encoderMemory);
     this.#table = compileTable<LiveRoute>(emptySnapshot, () => this.#unmatched());
     this.routes = { table: this.#table, unmatched: this.#unmatched() };
-    setInterval(() => this.wheel.turn(), tick).unref();
+    this.wheel.start();
   }
 
   /** Of the Snapshot in force. */

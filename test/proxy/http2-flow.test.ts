@@ -142,8 +142,9 @@ describe("connections to HTTP/2 upstreams", () => {
     stream.write(Buffer.alloc(4_000_000, "x"));
     // What was taken is what the client could not send again: the window of its connection.
     const taken = (): number => 1_048_576 - (stream.session?.state.remoteWindowSize ?? 1_048_576);
+    await until(() => taken() >= 65_535, "the stream's first window");
     const most = await standstill(taken);
-    assert.ok(most >= 65_535 && most <= 4 * 65_536, `${most} bytes were taken for an upstream that reads none`);
+    assert.ok(most <= 4 * 65_536, `${most} bytes were taken for an upstream that reads none`);
   });
 
   it("take no more of an answer than can wait for a slow client, and all of it in the end", async () => {
@@ -209,7 +210,11 @@ describe("connections to HTTP/2 upstreams", () => {
   const ends: readonly (readonly [string, (connection: RawHttp2) => void])[] = [
     ["the endpoint asks not to be sent the rest", (connection) => connection.send(rstStream(1, errorCode.noError))],
     ["the endpoint ends the connection", (connection) => connection.socket.end()],
-    ["the endpoint cuts the connection", (connection) => setTimeout(() => connection.socket.destroy(), 200)],
+    [
+      "the endpoint cuts the connection",
+      // Behind the answer to this: a reset may overtake what the proxy has not read.
+      (connection) => connection.send(frame(frameType.ping, 0, 0, Buffer.alloc(8))),
+    ],
     [
       "the endpoint says good-bye and ends",
       (connection) => {
@@ -228,6 +233,7 @@ describe("connections to HTTP/2 upstreams", () => {
         const send = (): void => {
           for (const taken of connection.frames.splice(0)) {
             if (taken.type === frameType.windowUpdate && taken.streamId === 1) granted += taken.payload.readUInt32BE(0);
+            if (taken.type === frameType.ping) connection.socket.destroy();
             if (taken.type !== frameType.headers) continue;
             granted = 65_536;
             connection.send(headers(1, ok, false));
@@ -313,13 +319,11 @@ describe("connections to HTTP/2 upstreams", () => {
         void connection.wait(frameType.headers, 1).then(() => connection.send(headers(1, ok)));
         if (count > 1) void connection.wait(frameType.headers, 3).then(() => connection.send(headers(3, ok)));
       },
-      settings(),
-      { ...usual, read: 400 },
     );
     assert.equal(await status(get), 200);
-    // So that the wheel has seen another moment than that of the answer.
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await plane.publish(routeTo(upstream.port, { ...usual, read: 400 }));
     assert.equal(await status(get), 504);
+    await plane.publish(routeTo(upstream.port));
     assert.equal(await status(get), 200);
     assert.equal(upstream.accepted, 2);
   });

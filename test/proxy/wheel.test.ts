@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import fc from "fast-check";
 import { Deadline, type LentDeadline, TimingWheel } from "../../src/proxy/wheel.ts";
+import { TestUpstream, until } from "../support/test-plane.ts";
 
 const tick = 100;
 
@@ -72,6 +74,34 @@ describe("the timing wheel", () => {
     now = 1_000_000;
     wheel.turn();
     assert.equal(expired, 90);
+  });
+
+  it("lets be read what came while its thread was held up, before it looks at who is late", async () => {
+    const upstream = await TestUpstream.start(() => {});
+    const socket = connect(upstream.port, "127.0.0.1");
+    await until(() => upstream.accepted === 1, "the connection");
+    const wheel = new TimingWheel(() => performance.now(), 5);
+    const stop = wheel.start();
+    const told: string[] = [];
+    const deadline = new Deadline(() => told.push("late"));
+    socket.on("data", (part: Buffer) => {
+      deadline.disarm();
+      told.push(part.toString());
+    });
+    for (let times = 1; times <= 5; times++) {
+      // Behind this phase of the loop come the timers, and reading only after them.
+      await new Promise((resolve) => setImmediate(resolve));
+      wheel.arm(deadline, 20);
+      for (const each of upstream.sockets) each.write("in time");
+      const end = performance.now() + 60;
+      while (performance.now() < end);
+      await until(() => told.length === times, "either");
+    }
+    deadline.disarm();
+    assert.deepEqual(told, Array(5).fill("in time"));
+    stop();
+    socket.destroy();
+    await upstream.stop();
   });
 
   it("lends one deadline to many, none of whom it remembers once it was given back", () => {

@@ -262,7 +262,7 @@ export function withOptions(ports: readonly number[], options: UpstreamOptions):
 }
 
 /** Waits until `condition` holds; fails with `what` after `ms` milliseconds. */
-export async function until(condition: () => boolean, what: string, ms = 5_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, ms = 15_000): Promise<void> {
   const end = performance.now() + ms;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`waited in vain for ${what}`);

@@ -146,7 +146,7 @@ export class Api {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const plain = access.server.protocol === "http:";
     const outgoing = (plain ? plainRequest : request)(this.#requestOptions(access, sent, plain));
-    const cancel = this.#options.clock.after(sent.headLimit, () =>
+    const cancel = afterLimit(this.#options.clock, sent.headLimit, () =>
       outgoing.destroy(new ApiFailure("silent", `the API server does not answer in ${sent.headLimit / 1000} s`)),
     );
     outgoing.once("socket", (socket) => socket.setKeepAlive(true, keepAliveProbe).setNoDelay(true));
@@ -213,7 +213,7 @@ export class Api {
     const left = (): number => limit - (this.#options.clock.elapsed() - began);
     await this.#read(answer, left, (chunk) => {
       bytes += chunk.length;
-      if (bytes > longest || left() <= 0) throw new ApiFailure("malformed", "the API server's answer is too long");
+      if (bytes > longest) throw new ApiFailure("malformed", "the API server's answer is too long");
       chunks.push(chunk);
     });
     return Buffer.concat(chunks).toString("utf8");
@@ -233,9 +233,9 @@ export class Api {
       reject(error);
     };
     const watch = (): void => {
-      const limit = idleLimit();
       const silent = clock.elapsed() - lastByte;
-      if (silent < limit) cancel = clock.after(limit - silent, watch);
+      const left = idleLimit() - silent;
+      if (left > 0) cancel = afterLimit(clock, left, watch);
       else {
         this.#dropIdle();
         fail(new ApiFailure("silent", `the API server sends nothing for ${Math.round(silent / 1000)} s`));
@@ -283,6 +283,17 @@ function brokenBy(error: Error): ApiFailure {
 
 function stopped(): ApiFailure {
   return new ApiFailure("stopped", "ended by Sluice itself");
+}
+
+/**
+ * Runs when so many milliseconds have passed, behind what had come by then: a process that was held up for longer finds
+ * both at once, and must not take an answer that it has not read for silence. Returns what cancels it.
+ */
+function afterLimit(clock: Clock, milliseconds: number, run: () => void): () => void {
+  let cancel = clock.after(milliseconds, () => {
+    cancel = clock.after(0, run);
+  });
+  return () => cancel();
 }
 
 /** Node's errors of several addresses have no message of their own. */

@@ -140,6 +140,27 @@ describe("the client of the API server", () => {
     assert.equal((await failureOf(api.stream("/half", streamOptions({ idleLimit: () => 60 })))).kind, "silent");
   });
 
+  it("does not take for silence what it has not read yet, as it was held up itself", async () => {
+    const { url } = await serve((incoming, outgoing) => {
+      if (incoming.url === "/stream") outgoing.write("1");
+      // As soon as the answer is on its way: it is there, unread, when the limit is over.
+      setImmediate(() => {
+        if (incoming.url === "/stream") outgoing.end("2");
+        else outgoing.end("{}");
+        const end = performance.now() + 400;
+        while (performance.now() < end);
+      });
+    });
+    const { api } = client(url);
+    assert.deepEqual(await api.call("GET", "/head", { limit: 300 }), {});
+    let text = "";
+    const onData = (chunk: Buffer): void => {
+      text += chunk.toString();
+    };
+    await api.stream("/stream", streamOptions({ headLimit: 300, idleLimit: () => 300, onData }));
+    assert.equal(text, "12");
+  });
+
   it("reads a stream for as long as something comes, however slow", async () => {
     const { url } = await serve((_, outgoing) => {
       let pieces = 0;

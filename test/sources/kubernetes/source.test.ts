@@ -10,6 +10,7 @@ import {
   rawSecret,
   rawService,
   rawSlice,
+  scaled,
   type TestSource,
   until,
 } from "../../support/kubernetes.ts";
@@ -224,7 +225,9 @@ describe("the Kubernetes source", () => {
         server.cluster.put(rawIngress(`shop/web${i}`, { host: `h${i}.example`, secret: `cert${i}` }));
         server.cluster.put(rawSecret(`shop/cert${i}`));
       }
-      const { source, store, log } = open(server);
+      // With the usual times: as many handshakes take this one process longer than a pulse of a tenth of them may, and a
+      // server that is taken to be away is listed anew by whoever had heard nothing of it yet.
+      const { source, store, log } = open(server, scaled(1));
       await source.start();
       assert.equal(store.objects.secrets.size, 201);
       assert.equal(source.stats.find(({ kind }) => kind === "Secret")?.lists, 201);
