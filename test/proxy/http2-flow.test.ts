@@ -314,12 +314,10 @@ describe("connections to HTTP/2 upstreams", () => {
   });
 
   it("are not used again after one from which nothing comes", async () => {
-    const upstream = await upstreamThat(
-      (connection, count) => {
-        void connection.wait(frameType.headers, 1).then(() => connection.send(headers(1, ok)));
-        if (count > 1) void connection.wait(frameType.headers, 3).then(() => connection.send(headers(3, ok)));
-      },
-    );
+    const upstream = await upstreamThat((connection, count) => {
+      void connection.wait(frameType.headers, 1).then(() => connection.send(headers(1, ok)));
+      if (count > 1) void connection.wait(frameType.headers, 3).then(() => connection.send(headers(3, ok)));
+    });
     assert.equal(await status(get), 200);
     await plane.publish(routeTo(upstream.port, { ...usual, read: 400 }));
     assert.equal(await status(get), 504);
