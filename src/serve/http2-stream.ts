@@ -105,8 +105,9 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
     if (stream.over) return;
     // A client that opens no window for what waits would keep it, and the stream, for ever.
     this.#arm(this.#connection.host.limits.send);
-    // The rest of the body has nowhere to go; the client is told to keep it (RFC 9113, 8.1).
-    stream.discard();
+    // The rest of the body has nowhere to go.
+    stream.resume();
+    this.#askToStop();
   }
 
   abort(): void {
@@ -161,6 +162,7 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
     if (this.#forward === null) {
       // What is left of the response goes out as long as the client takes some of it now and then.
       this.#arm(this.#connection.host.limits.send);
+      this.#askToStop();
       return;
     }
     // The upstream is asked for more before all has left.
@@ -206,6 +208,15 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
     if (this.#full) this.#arm(limits.send);
     else if (this.#bodyFlows && !this.#bodyEnded) this.#arm(limits.body);
     else this.#deadline?.disarm();
+  }
+
+  /**
+   * Tells a client that has the whole response to keep the rest of its body (RFC 9113, 8.1). Not with the same write: curl
+   * 7.88, of which there is much, loses a response whose end comes in one record of TLS with the reset.
+   */
+  #askToStop(): void {
+    const stream = this.#stream;
+    if (stream.localEnded && !stream.over) setImmediate(() => stream.discard());
   }
 
   #arm(ms: number): void {

@@ -3,7 +3,9 @@
  * Node's own session with hostile headers.
  */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -12,8 +14,14 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
+import { promisify } from "node:util";
+import { errorCode, frameType } from "../../src/wire/http2/protocol.ts";
 import { type Message, MessageReader, valuesOf } from "../support/message-reader.ts";
-import { answering, ok, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
+import { data, headers, postFields, RawHttp2, rstStream, settings, windowUpdate } from "../support/raw-http2.ts";
+import { answering, ok, oneRoute, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
+
+const run = promisify(execFile);
+const curl = "/usr/bin/curl";
 
 interface Answer {
   readonly headers: IncomingHttpHeaders;
@@ -150,6 +158,57 @@ describe("HTTP/2 from clients", () => {
     stream.write("the beginning");
     const answer = await finish(stream);
     assert.deepEqual([answer.headers[":status"], answer.body], [413, "big"]);
+  });
+
+  // Symptom: of a 413 to a large POST, curl 7.88 (Debian 12) showed nothing but "Stream error in the HTTP/2 framing layer", for
+  // it reads what one record of TLS holds before it looks at the answer, and RST_STREAM stood in the record of the answer's end.
+  for (const [what, window] of [
+    ["at once", 65_535],
+    ["when the client opens its window", 50],
+  ] as const) {
+    it(`asks for the rest of a body to be kept behind the answer's end, in a record of its own (${what})`, async () => {
+      await upstreamThat((socket) => {
+        socket.once("data", () =>
+          socket.write(`HTTP/1.1 413 Content Too Large\r\nContent-Length: 100\r\n\r\n${"x".repeat(100)}`),
+        );
+      });
+      const client = await RawHttp2.open(plane.plane.ports.https, settings([4, window]));
+      const records: Buffer[] = [];
+      client.socket.on("data", (record: Buffer) => records.push(record));
+      client.send(headers(1, postFields, false), data(1, "the beginning", false));
+      if (window < 100) {
+        await client.wait(frameType.data, 1);
+        client.send(data(1, "more", false), windowUpdate(1, 50));
+      }
+      const { status, body } = await client.answer(1);
+      assert.deepEqual([status, body.length], [413, 100]);
+      assert.equal(await client.resetWith(1), errorCode.noError);
+      assert.deepEqual(records.at(-1), rstStream(1, errorCode.noError));
+      assert.equal(client.closed, false);
+      client.close();
+    });
+  }
+
+  it("answers a body that is too large so that curl tells of it", async function () {
+    if (!existsSync(curl)) this.skip();
+    const url = `https://127.0.0.1:${plane.plane.ports.https}/`;
+    await plane.publish(oneRoute([], { bodySize: { limit: 1_000 } }));
+    const args = [
+      "--silent",
+      "--insecure",
+      "--http2",
+      "--data-binary",
+      "@-",
+      "--write-out",
+      "%{http_version} %{http_code}",
+      "--output",
+      "/dev/null",
+      url,
+    ];
+    const asking = run(curl, args, { timeout: 10_000 });
+    asking.child.stdin?.on("error", () => {});
+    asking.child.stdin?.end(Buffer.alloc(3_000_000));
+    assert.equal((await asking).stdout, "2 413");
   });
 
   it("resets the stream, and no other, when the upstream cuts its answer short", async () => {
