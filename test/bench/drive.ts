@@ -1,9 +1,9 @@
 /** Loads one subject in one way and tells its figures. Every generator runs on the other cores than the peer. */
-import { join } from "node:path";
 import type { Backend } from "./backend.ts";
 import { holdConnections, shakeHands } from "./connections.ts";
 import { loadWithH2load, loadWithWrk } from "./generators.ts";
 import { lookupTime } from "./lookup.ts";
+import { loadAtRate } from "./pace.ts";
 import type { RunningPeer } from "./peer.ts";
 import { directName } from "./peers.ts";
 import { cpuTime, residentMemory } from "./processes.ts";
@@ -49,7 +49,7 @@ export async function capacity(load: Load): Promise<number> {
 type Generated = { readonly operations: number } & Partial<Record<Metric, number>>;
 
 async function generate(load: Load): Promise<Generated> {
-  const { variant, peer, seconds } = load;
+  const { variant, peer } = load;
   const { drive: how } = variant;
   switch (how.kind) {
     case "wrk":
@@ -63,9 +63,7 @@ async function generate(load: Load): Promise<Generated> {
       let tick = 0;
       const timer = update && how.updates > 0 ? setInterval(() => update(tick++), 1000 / how.updates) : undefined;
       try {
-        const log = join(load.directory, "latencies");
-        const shape = { protocol: "h1", connections: 64, streams: 1, grpc: false, tls: false } as const;
-        return await loadWithH2load({ ...load, seconds }, shape, { rate: load.rate, log });
+        return await loadAtRate(load);
       } finally {
         clearInterval(timer);
       }

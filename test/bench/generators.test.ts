@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readH2load, readLatencies, readWrk, wrkScript } from "./generators.ts";
+import { readH2load, readWrk, wrkScript } from "./generators.ts";
 
 describe("the benchmark's generators", () => {
   it("read wrk's totals, with errors and the 99th percentile in milliseconds", () => {
@@ -17,10 +17,6 @@ requests: 100 total, 110 started, 100 done, 90 succeeded, 10 failed, 0 errored, 
 status codes: 60 2xx, 0 3xx, 30 4xx, 10 5xx
 `;
     assert.deepEqual(readH2load(output), { done: 100, failed: 40 });
-  });
-
-  it("read h2load's log of latencies as milliseconds, without its last empty line", () => {
-    assert.deepEqual(readLatencies("1700000000000000\t200\t1500\n1700000000000100\t200\t250\n"), [1.5, 0.25]);
   });
 
   it("write a script for wrk that asks with GET, or sends bytes with POST", () => {

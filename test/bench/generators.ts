@@ -1,10 +1,9 @@
 /** wrk and h2load: how they are called for a load, and what they say. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Load } from "./drive.ts";
 import { runPinned } from "./processes.ts";
 import { requestsOf, type SiteRequest } from "./site.ts";
-import { percentile } from "./statistics.ts";
 import { backendFiles, type Drive } from "./workload.ts";
 
 type Wrk = Extract<Drive, { kind: "wrk" }>;
@@ -68,12 +67,10 @@ export function readWrk(output: string): {
   return { requests, bytes, seconds: microseconds / 1e6, errors, p99: p99 / 1000 };
 }
 
-/** With `fixed`, at that rate, with the latencies of all requests. */
 export async function loadWithH2load(
   { variant, peer, backend, directory, cores, seconds }: Load,
   { protocol, connections, streams, grpc, tls }: H2load,
-  fixed: { readonly rate: number; readonly log: string } | null = null,
-): Promise<{ operations: number; rate: number; p99?: number }> {
+): Promise<{ operations: number; rate: number }> {
   const requests = requestsOf(variant.site, "all", null);
   // One host, for h2load takes that of the first address for all; its paths in turn.
   const host = requests[0]?.host ?? "";
@@ -85,22 +82,18 @@ export async function loadWithH2load(
   command.push(`--connect-to=127.0.0.1:${port}`);
   if (protocol === "h1") command.push("--h1");
   if (grpc) command.push("-d", backend.messageFile, "-H", "content-type: application/grpc", "-H", "te: trailers");
-  if (fixed !== null) {
-    rmSync(fixed.log, { force: true });
-    command.push(`--rps=${(fixed.rate / connections).toFixed(2)}`, `--log-file=${fixed.log}`);
-  }
   const said = readH2load(await runPinned(cores, command, seconds + 30));
-  if (said.failed > tolerated(peer.name, said.done) || said.done === 0)
-    throw new Error(`${said.failed} of ${said.done} requests failed`);
-  const result = { operations: said.done, rate: said.done / seconds };
-  return fixed === null
-    ? result
-    : { ...result, p99: percentile(readLatencies(readFileSync(fixed.log, "latin1")), 0.99) };
+  requireSuccess(peer.name, said);
+  return { operations: said.done, rate: said.done / seconds };
 }
 
-/** Of Sluice no request may fail. Of a peer one in a thousand may: its figure says more than none (nginx ends gRPC streams so). */
-function tolerated(peer: string, requests: number): number {
-  return peer.startsWith("sluice") ? 0 : requests / 1000;
+/**
+ * Throws when requests failed. Of Sluice none may. Of a peer one in a thousand may: its figure says more than none (nginx ends
+ * gRPC streams so).
+ */
+export function requireSuccess(peer: string, { done, failed }: { done: number; failed: number }): void {
+  const tolerated = peer.startsWith("sluice") ? 0 : done / 1000;
+  if (failed > tolerated || done === 0) throw new Error(`${failed} of ${done} requests failed`);
 }
 
 /** Throws when h2load did not come to its end. Answers of other statuses than 2xx are failures. */
@@ -110,12 +103,4 @@ export function readH2load(output: string): { done: number; failed: number } {
   if (requests === null || statuses === null) throw new Error(`h2load says ${JSON.stringify(output.slice(-200))}`);
   const [, done = "0", , failed = "0"] = requests;
   return { done: Number(done), failed: Math.max(Number(failed), Number(done) - Number(statuses[1])) };
-}
-
-/** Milliseconds, from h2load's log: start, status, microseconds until the answer's end. */
-export function readLatencies(log: string): number[] {
-  return log.split("\n").flatMap((line) => {
-    const microseconds = line.split("\t")[2];
-    return microseconds === undefined ? [] : [Number(microseconds) / 1000];
-  });
 }

@@ -108,7 +108,7 @@ ${missed.length === 0 ? "Every bound that must hold does." : `Missed:\n\n${misse
 
 CPU time of all threads of the proxy per operation, from /proc/PID/stat, is the measure, for it depends little on how fast the load
 generator and the backend are. The proxy runs alone on the first core (two workers on two, where the machine has more than two);
-the generator (wrk, h2load, and clients of our own for handshakes and held connections) and the backend (nginx) run on the last.
+the generator (wrk, h2load, and clients of our own for fixed rates, handshakes and held connections) and the backend (nginx) run on the last.
 The subjects take turns in every round, a figure is the median over rounds, and a ratio the median of the ratios within rounds:
 ${rounds} rounds of ${seconds} seconds. Memory of held connections is measured once, in a fresh process.
 A request of Sluice's that fails ends its part, and so do more than one in a thousand of a peer's.
@@ -118,6 +118,7 @@ Sluice runs as a user runs it, with one worker thread, its JSON access log, metr
 nginx runs bare (routes and forwards, nothing else), with access log and forwarded headers, and in ingress-nginx's shape: a Lua
 balancer, access log, metrics counted in Lua in shared memory, and its headers. HAProxy, Caddy and the libraries of Node write no log.
 The fixed rate is half of what Sluice takes in a closed loop, the same for all; what a peer adds is its 99th percentile less the backend's own.
+Requests fall due at random (Poisson arrivals, the same for all), whether or not those before them are answered, and a latency runs from the moment that its request falls due.
 
 ## Figures
 

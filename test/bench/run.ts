@@ -36,6 +36,12 @@ export interface Course {
   readonly say: (text: string) => void;
 }
 
+/**
+ * How many times the warm-up a load at a fixed rate takes until code that it alone runs is compiled. The compiler's threads have
+ * the same core here as the proxy, so that each compilation is a pause.
+ */
+const settling = 2;
+
 interface Entry {
   readonly name: string;
   readonly definition: PeerDefinition | null;
@@ -104,6 +110,12 @@ async function runInTurns(workload: Workload, entries: readonly Entry[], course:
       });
     }
     const rate = await halfCapacity(entries, peers, course);
+    for (const entry of entries) {
+      if (entry.failure !== null || entry.variant.drive.kind !== "rate") continue;
+      await attempt(entry, course, async () => {
+        await drive(loadOf(entry, await peers.of(entry), course, course.warmUp * settling, rate));
+      });
+    }
     for (let round = 1; round <= course.rounds; round++) {
       // Forth and back, so that none always follows the same one.
       for (const entry of round % 2 === 1 ? entries : entries.toReversed()) {
@@ -201,9 +213,9 @@ function addAddedLatency(entries: readonly Entry[], round: number): void {
 
 function figure(measured: Measurement | undefined): string {
   if (measured === undefined) return "failed";
-  const { connection, lookup, added, cpu } = measured;
+  const { connection, lookup, added, p99, cpu } = measured;
   if (connection !== undefined) return `${connection.toFixed(1)} KiB/connection`;
   if (lookup !== undefined) return `${lookup.toFixed(2)} µs/lookup`;
-  if (added !== undefined) return `p99 +${added.toFixed(2)} ms`;
+  if (added !== undefined) return `p99 ${p99?.toFixed(2)} ms (+${added.toFixed(2)})`;
   return `${(cpu ?? Number.NaN).toFixed(1)} µs`;
 }

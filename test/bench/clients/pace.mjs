@@ -1,0 +1,147 @@
+/**
+ * Asks at a fixed mean rate, however fast the answers come: requests fall due at moments that are chosen beforehand (Poisson arrivals, the
+ * same ones each time), each is sent on the connection that has been free for longest, and its latency runs from the moment
+ * that it fell due, so that a peer which stops for a while is charged for all who came meanwhile. Says in JSON how many requests
+ * of how many failed, and the latencies of those due after the warm-up, in milliseconds.
+ */
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { connect } from "node:net";
+
+const { port, requests, connections, rate, seconds, warmUp, log } = JSON.parse(process.argv[2]);
+
+/** Milliseconds at most that nobody looks at the sockets; libuv's own timers know whole milliseconds only. */
+const longestSleep = 0.05;
+/** Milliseconds that answers may be late at the end. */
+const patience = 5_000;
+
+const texts = requests.map(({ host, target }) => `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+const free = [];
+const waiting = [];
+const latencies = new Float64Array(Math.ceil(rate * seconds * 2) + 1000);
+let measured = 0;
+let sent = 0;
+let done = 0;
+let failed = 0;
+let start = 0;
+let begin = 0;
+
+class Connection {
+  #due = 0;
+  #busy = false;
+  /** Bytes of the answer that have not come yet; -1: its head has not. */
+  #left = -1;
+  #text = "";
+
+  constructor() {
+    this.opened = false;
+    this.socket = connect({
+      host: "127.0.0.1",
+      port,
+      noDelay: true,
+      onread: { buffer, callback: (bytes) => this.#read(bytes) },
+    });
+    this.socket.on("error", () => {});
+    this.socket.on("close", () => this.#closed());
+  }
+
+  ask(due) {
+    this.#due = due;
+    this.#busy = true;
+    this.socket.write(texts[sent++ % texts.length], "latin1");
+  }
+
+  #read(bytes) {
+    if (this.#left === -1) {
+      this.#text += buffer.latin1Slice(0, bytes);
+      const end = this.#text.indexOf("\r\n\r\n");
+      if (end === -1) return true;
+      const head = this.#text.slice(0, end);
+      const length = /\r\ncontent-length: *(\d+)/i.exec(head);
+      if (!head.startsWith("HTTP/1.1 200 ") || length === null) return this.#fail();
+      this.#left = Number(length[1]) - (this.#text.length - end - 4);
+      this.#text = "";
+    } else {
+      this.#left -= bytes;
+    }
+    if (this.#left < 0) return this.#fail();
+    if (this.#left === 0) this.#answered();
+    return true;
+  }
+
+  #answered() {
+    const now = performance.now();
+    this.#left = -1;
+    this.#busy = false;
+    done += 1;
+    if (this.#due >= begin && measured < latencies.length) latencies[measured++] = now - this.#due;
+    const next = waiting.shift();
+    if (next === undefined) free.push(this);
+    else this.ask(next);
+  }
+
+  #fail() {
+    this.socket.destroy();
+    return false;
+  }
+
+  #closed() {
+    if (finished) return;
+    if (this.#busy) failed += 1;
+    const at = free.indexOf(this);
+    if (at !== -1) free.splice(at, 1);
+    // As a browser would: the next request finds a connection again.
+    const next = new Connection();
+    next.socket.on("connect", () => {
+      const due = waiting.shift();
+      if (due === undefined) free.push(next);
+      else next.ask(due);
+    });
+  }
+}
+
+/** Marsaglia's xorshift: the same moments for every peer and round. */
+let state = 2463534242;
+function random() {
+  state ^= state << 13;
+  state ^= state >>> 17;
+  state ^= state << 5;
+  return (state >>> 0) / 2 ** 32;
+}
+
+const buffer = Buffer.allocUnsafeSlow(65_536);
+const never = new Int32Array(new SharedArrayBuffer(4));
+let finished = false;
+const opening = Array.from({ length: connections }, () => new Connection());
+await Promise.all(opening.map(({ socket }) => once(socket, "connect")));
+free.push(...opening);
+
+const gap = 1000 / rate;
+start = performance.now();
+begin = start + warmUp * 1000;
+const end = begin + seconds * 1000;
+let due = start;
+
+function turn() {
+  const now = performance.now();
+  for (; due <= now && due < end; due -= Math.log(1 - random()) * gap) {
+    const connection = free.shift();
+    if (connection === undefined) waiting.push(due);
+    else connection.ask(due);
+  }
+  if (due >= end && (done + failed === sent || now > end + patience)) return finish();
+  const sleep = Math.min(due - performance.now(), longestSleep);
+  // Blocks the thread, which a wait that is this short may do, and leaves the core to the backend.
+  if (sleep > 0.01) Atomics.wait(never, 0, 0, sleep);
+  setImmediate(turn);
+}
+
+function finish() {
+  finished = true;
+  failed += sent - done - failed + waiting.length;
+  writeFileSync(log, latencies.subarray(0, measured));
+  process.stdout.write(JSON.stringify({ done, failed, seconds: (performance.now() - start) / 1000 }), () =>
+    process.exit(),
+  );
+}
+turn();
