@@ -25,14 +25,11 @@ import { Http1Connection } from "./http1.ts";
 import { Http2Connection } from "./http2.ts";
 import type { ListenOn, WorkerSettings } from "./messages.ts";
 import type { StreamHost } from "./stream/port.ts";
-import { awaitFirstMessage } from "./tls/first-message.ts";
 import { bareServerName, TlsHosts, type TlsHostsParts } from "./tls/hosts.ts";
 import type { WorkerPlane } from "./worker-plane.ts";
 
 /** How long idle connections may still bring a request after drain() and new ones are accepted, in milliseconds. */
 const settleFor = 5_000;
-/** For the first message of a TLS client, in milliseconds; the rest of the handshake has as long again. */
-const firstMessageTimeout = 10_000;
 const backlog = 4096;
 
 /** What listeners have to tell the log. */
@@ -55,9 +52,8 @@ export class Listeners implements ConnectionHost {
   readonly #secure: Server;
   readonly #connections = new Map<ClientConnection, Peer>();
   readonly #tunnels = new Set<Duplex>();
-  /** TLS connections that are none of anybody yet: before their first message, or within the handshake. */
+  /** TLS connections within their handshake, which has a time limit of its own. */
   #handshakes = 0;
-  #settling = false;
   #emptied: (() => void) | null = null;
 
   constructor(
@@ -85,11 +81,13 @@ export class Listeners implements ConnectionHost {
         socket.resume();
         this.#accept({ socket }, null, true, told, early);
       },
-      handshake: (socket) => this.#awaitHandshake(socket),
+      handshake: (socket, serverName) => this.#handshake(socket, bareServerName(serverName)),
+      handshakeMissing: () => plane.counters.handshakeFailed(),
       headerRefused: (header) => {
         plane.counters.headerRefused(header.kind);
         reports.headerRefused(header);
       },
+      emptied: () => this.#noticeEmpty(),
     });
     this.#arrivals.configure(settings);
     this.#passthrough = new PassthroughHosts({
@@ -146,16 +144,16 @@ export class Listeners implements ConnectionHost {
     this.draining = true;
     const settle = Math.min(settleFor, grace);
     for (const connection of this.#connections.keys()) connection.drain(settle);
+    this.#arrivals.drain(settle);
     const end = Date.now() + grace;
-    this.#settling = true;
     await this.#empty(settle);
-    this.#settling = false;
     this.#plain.close();
     this.#secure.close();
     await this.#empty(end - Date.now());
     for (const connection of this.#connections.keys()) connection.destroy();
     for (const socket of this.#tunnels) socket.destroy();
     this.#passthrough.destroy();
+    this.#arrivals.destroy();
     this.plane.upstreams.close();
   }
 
@@ -176,26 +174,16 @@ export class Listeners implements ConnectionHost {
     this.plane.counters.refused(status);
   }
 
-  #awaitHandshake(socket: Socket): void {
-    this.#handshakes++;
-    awaitFirstMessage(socket, {
-      wheel: this.plane.wheel,
-      timeout: firstMessageTimeout,
-      received: (sent) => {
-        const serverName = bareServerName(sent);
-        const passed = this.#passthrough.find(serverName);
-        if (passed === null) this.tls.find(serverName).take(socket);
-        else {
-          socket.allowHalfOpen = true;
-          passed.take(socket, this.#arrivals.toldOf(socket));
-          this.#handshakeEnded();
-        }
-      },
-      gone: () => {
-        this.plane.counters.handshakeFailed();
-        this.#handshakeEnded();
-      },
-    });
+  #handshake(socket: Socket, serverName: string): void {
+    const passed = this.#passthrough.find(serverName);
+    if (passed === null) {
+      this.#handshakes++;
+      this.tls.find(serverName).take(socket);
+      return;
+    }
+    socket.allowHalfOpen = true;
+    passed.take(socket, this.#arrivals.toldOf(socket));
+    this.#noticeEmpty();
   }
 
   #handshakeEnded(): void {
@@ -230,6 +218,7 @@ export class Listeners implements ConnectionHost {
     // The client was faster at leaving than we at accepting.
     if (from === undefined) {
       socket.destroy();
+      this.#noticeEmpty();
       return;
     }
     const { counters } = this.plane;
@@ -274,9 +263,8 @@ export class Listeners implements ConnectionHost {
   }
 
   #noticeEmpty(): void {
-    const open = this.#connections.size + this.#tunnels.size + this.#passthrough.open;
-    // As an idle connection, a handshake may bring a request until all has settled, and holds nobody up after that.
-    if (open === 0 && !(this.#settling && this.#handshakes > 0)) this.#emptied?.();
+    const given = this.#connections.size + this.#tunnels.size + this.#passthrough.open;
+    if (given + this.#arrivals.open + this.#handshakes === 0) this.#emptied?.();
   }
 }
 

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { formatProxyHeader } from "../../src/wire/proxy-protocol.ts";
 import { valuesOf } from "../support/message-reader.ts";
 import { answering, ok, TestClient, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 
@@ -82,16 +83,58 @@ describe("draining", () => {
     await drained;
   });
 
-  it("is not held up by connections that never speak TLS", async () => {
-    const plane = await TestPlane.start();
-    // It is cut, be it by a reset.
-    const socket = connect(plane.plane.ports.https, "127.0.0.1").on("error", () => {});
-    await once(socket, "connect");
-    const from = performance.now();
-    await plane.plane.drain(300);
-    assert.ok(performance.now() - from < 5_000);
-    socket.destroy();
-  });
+  const header = formatProxyHeader(1, {
+    source: { address: "192.0.2.7", port: 54_321 },
+    destination: { address: "203.0.113.9", port: 8081 },
+  }).toString("latin1");
+  const proxied = { useProxyProtocol: true, proxyProtocolFrom: ["127.0.0.0/8"] };
+  for (const [what, settings, before] of [
+    ["had sent nothing of its PROXY header", proxied, ""],
+    ["had sent a part of its PROXY header", proxied, header.slice(0, 20)],
+    ["may speak HTTP/2 by prior knowledge", { http2PriorKnowledge: true }, ""],
+  ] as const) {
+    const first = "useProxyProtocol" in settings ? header : "";
+
+    it(`answers the first request of a connection that ${what}`, async () => {
+      const plane = await TestPlane.start(settings);
+      await plane.serve([upstream.port]);
+      const waiting = await plane.connect();
+      waiting.send(before);
+      const ask = async (): Promise<boolean> => {
+        const { headers } = await plane.request(first + get());
+        return valuesOf(headers, "connection")[0] === "close";
+      };
+      // Behind it in the queue of the listener, and so the worker has accepted it.
+      await ask();
+      const drained = plane.plane.drain(10_000);
+      // The worker has heard of the drain when it answers so, and nobody else is connected.
+      while (!(await ask()));
+      waiting.send(first.slice(before.length) + get());
+      const answer = await waiting.response();
+      assert.equal(answer.body, "quick");
+      assert.deepEqual(valuesOf(answer.headers, "connection"), ["close"]);
+      waiting.socket.end();
+      await drained;
+    });
+  }
+
+  for (const port of ["http", "https"] as const) {
+    it(`cuts connections to the port for ${port} that say nothing, and blames nobody`, async () => {
+      const plane = await TestPlane.start(proxied);
+      // It is cut, be it by a reset.
+      const socket = connect(plane.plane.ports[port], "127.0.0.1").on("error", () => {});
+      const closed = new Promise((resolve) => socket.resume().on("close", resolve));
+      await once(socket, "connect");
+      const from = performance.now();
+      await plane.plane.drain(300);
+      assert.ok(performance.now() - from < 5_000);
+      await closed;
+      assert.deepEqual(
+        plane.events.filter(({ message }) => message.includes("PROXY")),
+        [],
+      );
+    });
+  }
 
   it("gives tunnels the grace period and no more", async () => {
     const plane = await TestPlane.start();

@@ -1,12 +1,14 @@
 /**
  * What becomes of a connection between its acceptance and its first request: the PROXY protocol header is read, and what
- * the client speaks is told apart where that may be one of several. With nothing of this switched on a connection goes
- * straight on to where it would go without this file.
+ * the client speaks is told apart where that may be one of several. With nothing of this switched on a connection in plain
+ * goes straight on to where it would go without this file. Of TLS the first message is always read: its server name
+ * decides with which certificates and demands the handshake is made, and whether it is ours to make.
  */
 import type { Socket } from "node:net";
 import type { TimingWheel } from "../../proxy/wheel.ts";
 import { beginsHttp2 } from "../../wire/http2-preface.ts";
-import { FirstBytes } from "./first-bytes.ts";
+import { readClientHello } from "../../wire/tls-client-hello.ts";
+import { FirstBytes, Waiting } from "./first-bytes.ts";
 import {
   ProxyProtocol,
   type ProxyProtocolSettings,
@@ -22,6 +24,9 @@ export interface ArrivalSettings extends ProxyProtocolSettings {
   readonly clientHeaderTimeout: number;
 }
 
+/** For the first message of a TLS client, in milliseconds; the rest of the handshake has as long again. */
+const firstMessageTimeout = 10_000;
+
 /**
  * Where connections go. In plain their sockets are paused. `told` is what a load balancer says of the client, null: nothing; `early`
  * what was read already, null: nothing.
@@ -30,21 +35,47 @@ export interface Destinations {
   readonly wheel: TimingWheel;
   http1(socket: Socket, told: ToldClient | null, early: Buffer | null): void;
   http2(socket: Socket, told: ToldClient | null, early: Buffer | null): void;
-  /** To TLS, which makes a socket of its own when the handshake is done; see toldOf(). What was read is back in it. */
-  handshake(socket: Socket): void;
+  /**
+   * To TLS, which makes a socket of its own when the handshake is done; see toldOf(). What was read is back in the socket,
+   * which is paused. `serverName` as sent, "" when the client sent none, or something that is no TLS.
+   */
+  handshake(socket: Socket, serverName: string): void;
+  /** A connection ended before its first message of TLS was complete; it is destroyed. */
+  handshakeMissing(): void;
   /** A connection that did not begin with a PROXY protocol header has been closed. */
   headerRefused(header: RefusedHeader): void;
+  /** None of those that wait for their first bytes is left, and one of them ended. */
+  emptied(): void;
 }
 
 export class Arrivals {
   readonly #to: Destinations;
   readonly #told = new ToldBySocket();
+  readonly #waiting: Waiting;
   #proxyProtocol: ProxyProtocol | null = null;
   #http2 = false;
   #firstRequest = 0;
 
   constructor(to: Destinations) {
     this.#to = to;
+    this.#waiting = new Waiting(to.wheel, () => {
+      if (this.#waiting.size === 0) to.emptied();
+    });
+  }
+
+  /** Connections that nobody has been given yet. */
+  get open(): number {
+    return this.#waiting.size;
+  }
+
+  /** Connections that have not brought what they go by have so many milliseconds left, as one without a request has. */
+  drain(ms: number): void {
+    this.#waiting.drain(ms);
+  }
+
+  /** Cuts those that nobody has been given yet. */
+  destroy(): void {
+    this.#waiting.destroy();
   }
 
   /** For connections from now on. */
@@ -63,24 +94,21 @@ export class Arrivals {
       this.#to.http1(socket, null, null);
       return;
     }
-    const first = new FirstBytes(socket, this.#to.wheel);
+    const first = new FirstBytes(socket, this.#waiting);
     if (proxyProtocol === null) this.#tellApart(first, null);
     else proxyProtocol.read(first, (told) => this.#tellApart(first, told));
   }
 
   /** A connection to the port for HTTPS. */
   secure(socket: Socket): void {
-    const proxyProtocol = this.#proxyProtocol;
-    if (proxyProtocol === null) {
-      this.#to.handshake(socket);
+    const first = new FirstBytes(socket, this.#waiting);
+    if (this.#proxyProtocol === null) {
+      this.#awaitHello(first);
       return;
     }
-    const first = new FirstBytes(socket, this.#to.wheel);
-    proxyProtocol.read(first, (told) => {
+    this.#proxyProtocol.read(first, (told) => {
       if (told !== null) this.#told.keep(socket, told);
-      first.restore();
-      this.#to.handshake(socket);
-      socket.resume();
+      this.#awaitHello(first);
     });
   }
 
@@ -95,14 +123,26 @@ export class Arrivals {
       this.#to.http1(socket, told, first.release());
       return;
     }
-    const look = (bytes: Buffer): void => {
+    const look = (bytes: Buffer): number => {
       const isHttp2 = beginsHttp2(bytes);
-      if (isHttp2 === null) return;
+      if (isHttp2 === null) return 0;
       const early = first.release();
       if (isHttp2) this.#to.http2(socket, told, early);
       else this.#to.http1(socket, told, early);
+      return 0;
     };
     // As with HTTP/1.1: who sends nothing is not told, for it has asked nothing.
     first.await(this.#firstRequest, look, () => {});
+  }
+
+  #awaitHello(first: FirstBytes): void {
+    const look = (bytes: Buffer): number => {
+      const hello = readClientHello(bytes);
+      if (hello.kind === "incomplete") return hello.needs;
+      first.restore();
+      this.#to.handshake(first.socket, hello.kind === "hello" ? hello.serverName : "");
+      return 0;
+    };
+    first.await(firstMessageTimeout, look, () => this.#to.handshakeMissing());
   }
 }

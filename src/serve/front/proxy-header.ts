@@ -53,13 +53,13 @@ export class ProxyProtocol {
    */
   read(first: FirstBytes, done: (told: ToldClient | null) => void): void {
     const address = bareAddress(first.socket.remoteAddress ?? "");
-    const look = (bytes: Buffer): void => {
+    const look = (bytes: Buffer): number => {
       const header = readProxyHeader(bytes);
-      if (header.kind === "incomplete") return;
+      if (header.kind === "incomplete") return 0;
       if (header.kind === "malformed") {
         first.destroy();
         this.#refused({ kind: "malformed", address, reason: `the header ${header.reason}` });
-        return;
+        return 0;
       }
       first.skip(header.length);
       if (header.kind === "local" || !this.#believes(address)) done(null);
@@ -67,6 +67,7 @@ export class ProxyProtocol {
         const { address: localAddress, port: localPort } = header.destination;
         done({ ...header.source, localAddress, localPort });
       }
+      return 0;
     };
     first.await(this.#timeout, look, (why, bytes) => {
       // Load balancers look whether somebody listens by a connection that they close at once.
