@@ -12,10 +12,9 @@ import { Session, type SessionOwner } from "../wire/http2/session.ts";
 import type { Stream, StreamHandler } from "../wire/http2/stream.ts";
 import { dial } from "./dial.ts";
 import type { Http2Sessions } from "./http2-sessions.ts";
-import { type TurnWriter, writeBlock, writeThisTurn } from "./turn.ts";
+import { type TurnWriter, writeOn, writeSession, writeThisTurn } from "./turn.ts";
 import type { EndpointPool } from "./upstreams.ts";
 import { Deadline } from "./wheel.ts";
-import { isFull } from "./write.ts";
 
 /** Requests under way on one connection, where the endpoint allows more. */
 export const streamsAtMost = 100;
@@ -173,18 +172,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
 
   /** Writes what the session has gathered, as far as the socket takes it. */
   write(): void {
-    const socket = this.#socket;
-    const session = this.#session;
-    if (socket.destroyed || socket.writableEnded) return;
-    for (let bytes = session.take(); bytes !== null; bytes = session.take()) {
-      writeBlock(socket, bytes, blocks);
-      if (isFull(socket)) {
-        this.#blocked = true;
-        session.sender.block();
-        return;
-      }
-      session.sender.pump();
-    }
+    if (!writeSession(this.#socket, this.#session, blocks)) this.#blocked = true;
   }
 
   #connected(): void {
@@ -210,12 +198,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   }
 
   #drained(): void {
-    if (!this.#blocked) return;
-    this.#blocked = false;
-    const { sender } = this.#session;
-    sender.unblock();
-    sender.pump();
-    this.write();
+    if (this.#blocked) this.#blocked = !writeOn(this.#socket, this.#session, blocks);
   }
 
   #expired(): void {

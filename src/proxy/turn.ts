@@ -4,14 +4,40 @@
  */
 import type { Writable } from "node:stream";
 import type { BlockPool } from "../wire/http2/output.ts";
+import type { Session } from "../wire/http2/session.ts";
+import { isFull } from "./write.ts";
 
 export interface TurnWriter {
   /** Writes what has been gathered. */
   write(): void;
 }
 
+/**
+ * Writes what the session has gathered, as far as the socket takes it. False: it takes no more for now, so the session is
+ * blocked until writeOn(). Hot.
+ */
+export function writeSession(socket: Writable, session: Session, pool: BlockPool): boolean {
+  if (socket.destroyed || socket.writableEnded) return true;
+  for (let bytes = session.take(); bytes !== null; bytes = session.take()) {
+    writeBlock(socket, bytes, pool);
+    if (isFull(socket)) {
+      session.sender.block();
+      return false;
+    }
+    session.sender.pump();
+  }
+  return true;
+}
+
+/** As writeSession(), of a session that was blocked, when the socket says "drain". */
+export function writeOn(socket: Writable, session: Session, pool: BlockPool): boolean {
+  session.sender.unblock();
+  session.sender.pump();
+  return writeSession(socket, session, pool);
+}
+
 /** Writes what was gathered in a block of `pool`, which gets it back when the socket needs it no more. */
-export function writeBlock(socket: Writable, bytes: Buffer, pool: BlockPool): void {
+function writeBlock(socket: Writable, bytes: Buffer, pool: BlockPool): void {
   if (!pool.lent(bytes)) socket.write(bytes);
   else {
     socket.write(bytes, (error) => {

@@ -5,9 +5,8 @@
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { Peer } from "../proxy/exchange.ts";
-import { type TurnWriter, writeBlock, writeThisTurn } from "../proxy/turn.ts";
+import { type TurnWriter, writeOn, writeSession, writeThisTurn } from "../proxy/turn.ts";
 import { Deadline } from "../proxy/wheel.ts";
-import { isFull } from "../proxy/write.ts";
 import { HpackDecoder } from "../wire/hpack/decoder.ts";
 import { HpackEncoder } from "../wire/hpack/encoder.ts";
 import type { FieldList } from "../wire/http2/head-reader.ts";
@@ -135,17 +134,7 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
 
   /** Writes what the session has gathered, as far as the socket takes it. */
   write(): void {
-    const socket = this.#socket;
-    const session = this.#session;
-    if (socket.destroyed || socket.writableEnded) return;
-    for (let bytes = session.take(); bytes !== null; bytes = session.take()) {
-      writeBlock(socket, bytes, pool);
-      if (isFull(socket)) {
-        this.#block();
-        return;
-      }
-      session.sender.pump();
-    }
+    if (!writeSession(this.#socket, this.#session, pool)) this.#block();
   }
 
   /** A stream is over; its head, if it is its own, may serve the next. */
@@ -183,7 +172,6 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
 
   #block(): void {
     this.#blocked = true;
-    this.#session.sender.block();
     this.host.plane.wheel.arm(this.#deadline, this.host.limits.send);
   }
 
@@ -192,11 +180,8 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
     this.#blocked = false;
     if (this.#session.streamCount === 0) this.#rest();
     else this.#deadline.disarm();
-    const { sender } = this.#session;
-    sender.unblock();
-    sender.pump();
-    this.write();
-    if (!this.#blocked) this.#socket.resume();
+    if (writeOn(this.#socket, this.#session, pool)) this.#socket.resume();
+    else this.#block();
   }
 
   /** No stream is open: the client may open the next. First it has to take what waits, for which it has a limit. */
