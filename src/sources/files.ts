@@ -9,7 +9,7 @@ import type { Problem } from "../model/problem.ts";
 import { sameValue } from "./equality.ts";
 import { type Reading, readFiles, readInput } from "./files/content.ts";
 import { Manifest } from "./files/manifest.ts";
-import { mergeManifests } from "./files/merge.ts";
+import { MergedManifests } from "./files/merge.ts";
 import { type Scan, scan } from "./files/scan.ts";
 import { DirectoryWatch } from "./files/watch.ts";
 import type { Source } from "./source.ts";
@@ -69,6 +69,7 @@ export class FileSource implements Source {
   readonly #timing: FileTiming;
   readonly #watch: DirectoryWatch;
   readonly #files = new Map<string, Known>();
+  readonly #merged = new MergedManifests();
   readonly #pathByAbsolute = new Map<string, string>();
   readonly #input: Manifest | null;
   #problems: readonly Problem[] = [];
@@ -98,7 +99,10 @@ export class FileSource implements Source {
 
   /** Reads everything once; resolves when it is in the store. Standard input is read to its end first. */
   async start(): Promise<void> {
-    if (this.#input !== null) await readInput(this.#input, this.#options.input);
+    if (this.#input !== null) {
+      await readInput(this.#input, this.#options.input);
+      this.#merged.set(this.#input);
+    }
     this.#rescan = true;
     this.#pass = this.#look(true);
     await this.#pass;
@@ -181,6 +185,7 @@ export class FileSource implements Source {
 
   #forget(path: string): void {
     this.#files.delete(path);
+    this.#merged.delete(path);
     this.#pathByAbsolute.delete(resolve(path));
   }
 
@@ -195,6 +200,7 @@ export class FileSource implements Source {
     known.identity = settled ? content.identity : "";
     if ("bytes" in content) await known.manifest.update(content.bytes);
     else known.manifest.fail(1, content.reason);
+    this.#merged.set(known.manifest);
   }
 
   #pollLater(lookTook: number): void {
@@ -205,13 +211,14 @@ export class FileSource implements Source {
   }
 
   #commit(): void {
-    const manifests = [...this.#files.values()].map(({ manifest }) => manifest);
-    if (this.#input !== null) manifests.push(this.#input);
-    const { objects, problems, skipped } = mergeManifests(manifests);
+    const { problems, skipped } = this.#merged;
     this.#problems = [...this.#pathProblems, ...problems];
     const { store, onSkipped } = this.#options;
     store.batch(() => {
-      store.replaceSource(this.name, objects);
+      for (const { kind, key, object } of this.#merged.takeChanges()) {
+        if (object === null) store.delete(this.name, kind, key);
+        else store.put(this.name, object);
+      }
       store.setProblems(this.name, this.#problems);
     });
     for (const line of skipped) if (!this.#toldSkipped.has(line)) onSkipped?.(line);

@@ -93,27 +93,6 @@ export class ObjectStore {
     this.batch(() => this.#claim(source, kind, key, null));
   }
 
-  /**
-   * Makes `objects` all that the source gives, as one change; of two with the same kind and key the first counts.
-   * `kinds` limits it to these kinds: what the source gave of others stays.
-   */
-  replaceSource(source: string, objects: Iterable<KubernetesObject>, kinds?: ReadonlySet<Kind>): void {
-    this.batch(() => {
-      const kept = new Map<Kind, Set<string>>();
-      for (const object of objects) {
-        const key = objectKey(object.meta);
-        const keys = kept.get(object.kind) ?? new Set();
-        kept.set(object.kind, keys);
-        if (keys.has(key)) continue;
-        keys.add(key);
-        this.#claim(source, object.kind, key, object);
-      }
-      for (const kind of Object.keys(this.#claims) as Kind[]) {
-        if (kinds === undefined || kinds.has(kind)) this.#dropOthers(source, kind, kept.get(kind));
-      }
-    });
-  }
-
   /** Makes `problems` all that the source reports. */
   setProblems(source: string, problems: readonly Problem[]): void {
     if (sameValue(this.#problems.get(source) ?? [], problems)) return;
@@ -151,12 +130,6 @@ export class ObjectStore {
     if (claims.size === 0) this.#claims[kind].delete(key);
     else this.#claims[kind].set(key, claims);
     this.#settle(kind, key, firstBySource(claims));
-  }
-
-  #dropOthers(source: string, kind: Kind, kept: ReadonlySet<string> | undefined): void {
-    for (const [key, claims] of this.#claims[kind]) {
-      if (claims.has(source) && kept?.has(key) !== true) this.#claim(source, kind, key, null);
-    }
   }
 
   #settle(kind: Kind, key: string, next: KubernetesObject | null): void {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Problem } from "../../src/model/problem.ts";
 import { sameContent } from "../../src/sources/equality.ts";
-import type { Kind, KubernetesObject, Objects } from "../../src/sources/objects.ts";
+import type { KubernetesObject, Objects } from "../../src/sources/objects.ts";
 import { type Change, ObjectStore, objectKey } from "../../src/sources/store.ts";
 import { endpoints, ingress, ingressClass, objects, secret, service, slice } from "../support/fixtures.ts";
 
@@ -75,28 +75,6 @@ describe("the object store", () => {
     assert.deepEqual(changes(), [{ endpointsOnly: false, services: ["shop/web"] }]);
   });
 
-  it("replaces all that a source gave as one change, and nothing of another source", () => {
-    const { store, changes } = observed();
-    store.replaceSource("files", [ingress("shop/a"), ingress("shop/b"), service("shop/a")]);
-    store.put("cluster", ingress("shop/c"));
-    changes();
-    store.replaceSource("files", [ingress("shop/b"), ingress("shop/b", { class: "other" }), ingress("shop/d")]);
-    assert.deepEqual([...store.objects.ingresses.keys()].sort(), ["shop/b", "shop/c", "shop/d"]);
-    assert.equal(store.objects.ingresses.get("shop/b")?.ingressClassName, "sluice", "the first of two counts");
-    assert.equal(store.objects.services.size, 0);
-    assert.deepEqual(changes(), [rulesChanged]);
-    store.replaceSource("files", [ingress("shop/b"), ingress("shop/d")]);
-    assert.deepEqual(changes(), []);
-  });
-
-  it("replaces only the kinds that a source says it lists", () => {
-    const { store } = observed();
-    store.replaceSource("cluster", [ingress("shop/a"), service("shop/a")]);
-    store.replaceSource("cluster", [service("shop/b")], new Set<Kind>(["Service"]));
-    assert.deepEqual([...store.objects.ingresses.keys()], ["shop/a"]);
-    assert.deepEqual([...store.objects.services.keys()], ["shop/b"]);
-  });
-
   it("believes the source that comes first by name, whichever gave the object first", () => {
     for (const order of [
       ["alpha", "beta"],
@@ -113,9 +91,13 @@ describe("the object store", () => {
   it("tells moved lines behind the endpoints, so that these need not wait", () => {
     const { store, changes } = observed();
     const before = moved(ingress("shop/web"), 10);
-    store.replaceSource("files", [slice("shop/web", { ready: ["10.0.0.1"] }), before]);
+    store.put("files", slice("shop/web", { ready: ["10.0.0.1"] }));
+    store.put("files", before);
     changes();
-    store.replaceSource("files", [slice("shop/web", { ready: ["10.0.0.1", "10.0.0.2"] }), moved(before, 11)]);
+    store.batch(() => {
+      store.put("files", slice("shop/web", { ready: ["10.0.0.1", "10.0.0.2"] }));
+      store.put("files", moved(before, 11));
+    });
     assert.deepEqual(changes(), [{ endpointsOnly: true, services: ["shop/web"] }, rulesChanged]);
     assert.equal(store.objects.ingresses.get("shop/web")?.meta.origin?.line, 11);
     store.put("files", moved(before, 12));
@@ -192,8 +174,7 @@ describe("the object store", () => {
 
 type Step =
   | { readonly do: "put"; readonly source: string; readonly object: KubernetesObject }
-  | { readonly do: "delete"; readonly source: string; readonly object: KubernetesObject }
-  | { readonly do: "replace"; readonly source: string; readonly objects: readonly KubernetesObject[] };
+  | { readonly do: "delete"; readonly source: string; readonly object: KubernetesObject };
 
 /** The store as its description says it, without any index: all that each source gave, the first source believed. */
 class NaiveStore {
@@ -203,11 +184,7 @@ class NaiveStore {
     const given = this.#given.get(step.source) ?? new Map<string, KubernetesObject>();
     this.#given.set(step.source, given);
     if (step.do === "put") given.set(idOf(step.object), step.object);
-    else if (step.do === "delete") given.delete(idOf(step.object));
-    else {
-      given.clear();
-      for (const object of step.objects) if (!given.has(idOf(object))) given.set(idOf(object), object);
-    }
+    else given.delete(idOf(step.object));
   }
 
   get all(): ReadonlyMap<string, KubernetesObject> {
@@ -260,20 +237,11 @@ const source = fc.constantFrom("one", "two");
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant("put" as const), source, object: anyObject }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("delete" as const), source, object: anyObject }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant("replace" as const),
-      source,
-      objects: fc.array(anyObject, { maxLength: 8 }),
-    }),
-  },
 );
 
 function apply(store: ObjectStore, next: Step): void {
   if (next.do === "put") store.put(next.source, next.object);
-  else if (next.do === "delete") store.delete(next.source, next.object.kind, objectKey(next.object.meta));
-  else store.replaceSource(next.source, next.objects);
+  else store.delete(next.source, next.object.kind, objectKey(next.object.meta));
 }
 
 describe("the object store after any changes", () => {
