@@ -112,7 +112,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     configMap: null,
     type: port,
     default: 10254,
-    summary: "Port for /healthz, /readyz, /metrics, /snapshot and /problems; 0 takes any free port.",
+    summary: "Port for /healthz, /readyz, /metrics, /snapshot, /problems and /endpoints; 0 takes any free port.",
     commands: running,
   },
   bindAddress: {
@@ -120,7 +120,7 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     configMap: "bind-address",
     type: address,
     default: "::",
-    summary: "Address that HTTP and HTTPS listen on; :: is every address, IPv4 too.",
+    summary: "Address that HTTP, HTTPS, TCP and UDP services listen on; :: is every address, IPv4 too.",
     commands: all,
   },
   adminAddress: {

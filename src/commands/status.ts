@@ -4,6 +4,7 @@ import { type Problem, printable } from "../model/problem.ts";
 import { emptySnapshot, type Snapshot } from "../model/snapshot.ts";
 import type { AdminSource } from "../serve/admin.ts";
 import type { DataPlane } from "../serve/dataplane.ts";
+import type { UpstreamHealth } from "../serve/health/endpoint-health.ts";
 import type { ClusterGauges, Gauges } from "../serve/metric.ts";
 import { Metrics } from "../serve/metrics.ts";
 import type { Cluster } from "./cluster.ts";
@@ -66,6 +67,10 @@ export class Status implements AdminSource {
 
   problems(): readonly Problem[] {
     return this.#running?.controller.state.problems ?? this.#parts.store.problems;
+  }
+
+  endpoints(): Iterable<UpstreamHealth> {
+    return this.#running?.dataPlane.health.upstreams() ?? [];
   }
 
   #gauges(controller: Controller, dataPlane: DataPlane): Gauges {

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { formatProblem, type Problem } from "../model/problem.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import type { UpstreamHealth } from "./health/endpoint-health.ts";
 
 export interface AdminSource {
   /** Why requests should not be sent here yet, or any more; empty when they should. */
@@ -15,6 +16,8 @@ export interface AdminSource {
   readonly metrics: { readonly contentType: string; text(): AsyncIterable<string> };
   snapshot(): Snapshot;
   problems(): readonly Problem[];
+  /** Of upstreams with checks or ejection. */
+  endpoints(): Iterable<UpstreamHealth>;
 }
 
 export interface AdminOptions {
@@ -72,6 +75,11 @@ const paths: Readonly<Record<string, { readonly help: string; readonly answer: P
     help: "mistakes found in objects, as JSON; ?format=text for people",
     long: true,
     answer: problemList,
+  },
+  "/endpoints": {
+    help: "which endpoints get requests, where they are checked or may be left out, as JSON",
+    long: true,
+    answer: (source) => ({ status: 200, type: json, body: inPieces(arrayJson("", [...source.endpoints()], "\n")) }),
   },
 };
 

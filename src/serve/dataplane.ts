@@ -9,7 +9,7 @@ import type { Log } from "../log.ts";
 import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
 import { passedIdentities } from "./front/passthrough.ts";
-import { Health, type HealthReport } from "./health/health.ts";
+import { Health, type HealthState } from "./health/health.ts";
 import { LoadRegistry } from "./loads.ts";
 import { type UnavailablePort, type WorkerSettings, workerSettings } from "./messages.ts";
 import { snapshotLabels } from "./route-labels.ts";
@@ -62,7 +62,7 @@ export interface DataPlane {
   readonly series: SeriesRegistry;
   readonly streamSeries: StreamRegistry;
   readonly workerRestarts: number;
-  readonly health: HealthReport;
+  readonly health: HealthState;
 }
 
 /** Rejects with the system's reason when the ports cannot be listened on. */

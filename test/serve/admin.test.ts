@@ -4,6 +4,7 @@ import { text as readAll } from "node:stream/consumers";
 import type { Problem } from "../../src/model/problem.ts";
 import { emptySnapshot, noOptions, type Snapshot } from "../../src/model/snapshot.ts";
 import { type Admin, type AdminSource, startAdmin } from "../../src/serve/admin.ts";
+import type { UpstreamHealth } from "../../src/serve/health/endpoint-health.ts";
 
 const problem: Problem = {
   code: "ServiceNotFound",
@@ -20,6 +21,15 @@ function upstream(index: number): Snapshot["upstreams"][number] {
 }
 
 const snapshot: Snapshot = { ...emptySnapshot, upstreams: Array.from({ length: 3000 }, (_, index) => upstream(index)) };
+
+const health: UpstreamHealth = {
+  upstream: "shop/web/80",
+  panicking: false,
+  endpoints: [
+    { address: "10.0.0.1:8080", state: "usable", reason: "", ejections: 0 },
+    { address: "[fd00::1]:8080", state: "unhealthy", reason: "status 500", ejections: 0 },
+  ],
+};
 
 describe("the admin port", () => {
   let admin: Admin;
@@ -40,6 +50,7 @@ describe("the admin port", () => {
       },
       snapshot: () => snapshot,
       problems: () => [problem],
+      endpoints: () => [health],
     };
     admin = await startAdmin({ address: "127.0.0.1", port: 0, source });
   });
@@ -50,6 +61,12 @@ describe("the admin port", () => {
     const response = await get("/healthz");
     assert.equal(response.status, 200);
     assert.equal(await response.text(), "ok\n");
+  });
+
+  it("tells which endpoints get requests", async () => {
+    const response = await get("/endpoints");
+    assert.equal(response.headers.get("content-type"), "application/json; charset=utf-8");
+    assert.deepEqual(await response.json(), [health]);
   });
 
   it("is ready once nothing is missing, tells what is until then, and again at shutdown", async () => {
@@ -89,7 +106,8 @@ describe("the admin port", () => {
     const root = await get("/");
     assert.equal(root.status, 200);
     const index = await root.text();
-    for (const path of ["/healthz", "/readyz", "/metrics", "/snapshot", "/problems"]) assert.ok(index.includes(path));
+    for (const path of ["/healthz", "/readyz", "/metrics", "/snapshot", "/problems", "/endpoints"])
+      assert.ok(index.includes(path));
     for (const path of ["/nothing", "/healthz/", "/toString", "/__proto__", "//healthz"]) {
       assert.equal((await get(path)).status, 404, path);
     }

@@ -35,6 +35,23 @@ export interface HealthCount {
   readonly panicking: boolean;
 }
 
+/** What is known of the endpoints of an upstream with checks or ejection. */
+export interface UpstreamHealth {
+  /** As in the Snapshot. */
+  readonly upstream: string;
+  /** None is usable, so that all are used. */
+  readonly panicking: boolean;
+  readonly endpoints: readonly {
+    /** With its port, as EndpointPool.address. */
+    readonly address: string;
+    readonly state: "usable" | "ejected" | "unhealthy";
+    /** What the last check found that made it unhealthy, in our words; "" in other states. */
+    readonly reason: string;
+    /** Times in a row that it was left out. */
+    readonly ejections: number;
+  }[];
+}
+
 interface Watched {
   upstream: Upstream;
   endpoints: Map<string, EndpointState>;
@@ -42,8 +59,9 @@ interface Watched {
 }
 
 interface EndpointState {
-  /** By what checks found. */
+  /** By what checks found; and what, while it is not. */
   healthy: boolean;
+  reason: string;
   /** Ends the ejection; null: it is not left out. */
   stop: (() => void) | null;
   /** In a row, and when the last one ended. */
@@ -99,6 +117,7 @@ export class EndpointHealth {
     else this.#parts.log("warn", "an endpoint fails its checks and gets no requests", fields);
     this.#change(watched, address, state, () => {
       state.healthy = healthy;
+      state.reason = healthy ? "" : reason;
     });
   }
 
@@ -116,10 +135,20 @@ export class EndpointHealth {
   /** Of upstreams with checks or ejection, by port of a Service. */
   *counts(): Generator<HealthCount> {
     for (const { upstream, endpoints, panicking } of this.#watched.values()) {
-      const states = [...endpoints.values()];
-      const ejected = states.filter(({ healthy, stop }) => healthy && stop !== null).length;
-      const unhealthy = states.filter(({ healthy }) => !healthy).length;
-      yield { service: upstream.service, usable: states.length - ejected - unhealthy, ejected, unhealthy, panicking };
+      const counted = { usable: 0, ejected: 0, unhealthy: 0 };
+      for (const state of endpoints.values()) counted[stateOf(state)]++;
+      yield { service: upstream.service, ...counted, panicking };
+    }
+  }
+
+  /** The same, endpoint by endpoint. */
+  *report(): Generator<UpstreamHealth> {
+    for (const [upstream, { endpoints, panicking }] of this.#watched) {
+      const known = [...endpoints].map(([address, state]) => {
+        const { reason, ejections } = state;
+        return { address, state: stateOf(state), reason, ejections };
+      });
+      yield { upstream, panicking, endpoints: known };
     }
   }
 
@@ -195,7 +224,12 @@ function serviceKey({ namespace, name, port }: ServiceRef): string {
 }
 
 function newState(): EndpointState {
-  return { healthy: true, stop: null, ejections: 0, endedAt: Number.NEGATIVE_INFINITY };
+  return { healthy: true, reason: "", stop: null, ejections: 0, endedAt: Number.NEGATIVE_INFINITY };
+}
+
+function stateOf({ healthy, stop }: EndpointState): "usable" | "ejected" | "unhealthy" {
+  if (!healthy) return "unhealthy";
+  return stop === null ? "usable" : "ejected";
 }
 
 function isUsable({ healthy, stop }: EndpointState): boolean {

@@ -4,7 +4,7 @@ import type { SnapshotPatch } from "../../model/patch.ts";
 import type { PrivateKeys, ServiceRef } from "../../model/snapshot.ts";
 import { ClientTls } from "../../proxy/client-tls.ts";
 import { HealthChecks } from "./checks.ts";
-import { EndpointHealth, type HealthChange, type HealthCount } from "./endpoint-health.ts";
+import { EndpointHealth, type HealthChange, type HealthCount, type UpstreamHealth } from "./endpoint-health.ts";
 import { type ProbeTarget, probe } from "./probe.ts";
 
 /** What metrics tell of it. */
@@ -14,7 +14,13 @@ export interface HealthReport {
   checks(): Iterable<{ readonly service: ServiceRef; readonly good: number; readonly bad: number }>;
 }
 
-export class Health implements HealthReport {
+/** What the admin port tells, too. */
+export interface HealthState extends HealthReport {
+  /** Of upstreams with checks or ejection. */
+  upstreams(): Iterable<UpstreamHealth>;
+}
+
+export class Health implements HealthState {
   readonly #endpoints: EndpointHealth;
   readonly #checks: HealthChecks;
   readonly #tls = new ClientTls();
@@ -51,6 +57,10 @@ export class Health implements HealthReport {
   /** What a worker that starts has to be told. */
   everything(): readonly HealthChange[] {
     return this.#endpoints.everything();
+  }
+
+  upstreams(): Iterable<UpstreamHealth> {
+    return this.#endpoints.report();
   }
 
   counts(): Iterable<HealthCount> {

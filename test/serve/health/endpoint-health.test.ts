@@ -74,6 +74,31 @@ class Scene {
   }
 }
 
+describe("the report of endpoints", () => {
+  it("is told endpoint by endpoint, with what a check found", () => {
+    const scene = new Scene(upstream(3, { ejection, healthCheck }));
+    scene.fail(0);
+    scene.check(1, false);
+    const told = () => [...scene.health.report()];
+    assert.deepEqual(told(), [
+      {
+        upstream: "a",
+        panicking: false,
+        endpoints: [
+          { address: "10.0.0.0:80", state: "ejected", reason: "", ejections: 1 },
+          { address: "10.0.0.1:80", state: "unhealthy", reason: "status 500", ejections: 0 },
+          { address: "10.0.0.2:80", state: "usable", reason: "", ejections: 0 },
+        ],
+      },
+    ]);
+    scene.check(1, true);
+    assert.equal(told()[0]?.endpoints[1]?.reason, "");
+    scene.check(1, false);
+    scene.check(2, false);
+    assert.equal(told()[0]?.panicking, true);
+  });
+});
+
 describe("the ejection of endpoints", () => {
   it("lasts its time, longer each time, and no longer than the longest", async () => {
     const scene = new Scene(upstream(4));
