@@ -91,7 +91,7 @@ export const rights: readonly Right[] = [
     resource: "configmaps",
     verbs: ["list", "watch"],
     where: "own",
-    why: "Settings; the chart's ConfigMap alone.",
+    why: "Settings, and TCP and UDP services; the chart's ConfigMaps alone.",
   },
   {
     group: "coordination.k8s.io",

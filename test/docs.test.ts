@@ -62,7 +62,7 @@ describe("the documentation", () => {
         /^ *(docker|helm|kubectl|curl) .*$|`(--set|helm|kubectl|curl)[^`]*`/gm,
         "",
       );
-      for (const [, flag = ""] of text.matchAll(/[ `]--([a-z][a-z-]+)/g)) {
+      for (const [, flag = ""] of text.matchAll(/[ `]--([a-z][a-z0-9-]+)/g)) {
         if (!others.has(flag)) assert.ok(flags.has(flag), `${page}: --${flag}`);
       }
       for (const [variable] of text.matchAll(/SLUICE_(?!TEST_)[A-Z_]+/g)) assert.ok(variables.has(variable), variable);

@@ -20,7 +20,7 @@ export const backendProtocol = defineFeature({
       default: "HTTP",
       guards: true,
       summary:
-        "`HTTPS` speaks TLS to the upstream, without verifying its certificate, as ingress-nginx does. `GRPC` speaks HTTP/2 in plain (h2c) and `GRPCS` HTTP/2 over TLS, with trailers and streams both ways. `FCGI` and `AUTO_HTTP` are known but not supported.",
+        "`HTTPS` speaks HTTP/1.1 over TLS to the upstream, and as ingress-nginx believes whatever certificate it shows unless `proxy-ssl-verify` says otherwise. `GRPC` speaks HTTP/2 in plain (h2c) and `GRPCS` HTTP/2 over TLS, with trailers and streams both ways; a port of the Service whose `appProtocol` is `kubernetes.io/h2c` is spoken to as by `GRPC` without this annotation. `FCGI` and `AUTO_HTTP` are known but not supported.",
     },
   },
   policy: (values) => ({ backendProtocol: protocols.get(values["backend-protocol"]) ?? "http" }),
