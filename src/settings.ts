@@ -59,6 +59,7 @@ export interface Settings extends ClusterSettings, FrontSettings, StreamSettings
   readonly proxyReadTimeout: number;
   readonly proxySendTimeout: number;
   readonly clientHeaderTimeout: number;
+  readonly clientBodyTimeout: number;
   readonly keepAliveTimeout: number;
   readonly sslRedirect: boolean;
   readonly loadBalance: "round_robin" | "ewma" | "least_conn";
@@ -277,6 +278,15 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     type: duration(1),
     default: 10_000,
     summary: "Time for a client to send the head of a request.",
+    commands: all,
+  },
+  clientBodyTimeout: {
+    flag: "client-body-timeout",
+    configMap: "client-body-timeout",
+    live: true,
+    type: duration(1),
+    default: 60_000,
+    summary: "Time between two parts of a request's body; on a stream of HTTP/2, until the answer begins.",
     commands: all,
   },
   keepAliveTimeout: {

@@ -55,6 +55,7 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
   return {
     settings: {
       clientHeaderTimeout: milliseconds(settings.clientHeaderTimeout),
+      clientBodyTimeout: milliseconds(settings.clientBodyTimeout),
       keepAliveTimeout: milliseconds(settings.keepAliveTimeout),
       proxyConnectTimeout: milliseconds(settings.proxyConnectTimeout),
       proxyReadTimeout: milliseconds(settings.proxyReadTimeout),

@@ -31,6 +31,7 @@ export interface RenderSettings extends TlsRenderSettings, CompressionSettings {
   readonly http2PriorKnowledge: boolean;
   /** Milliseconds. */
   readonly clientHeaderTimeout: number;
+  readonly clientBodyTimeout: number;
   readonly keepAliveTimeout: number;
   readonly proxyConnectTimeout: number;
   readonly proxyReadTimeout: number;

@@ -29,15 +29,16 @@ export interface ClientLimits {
   readonly send: number;
 }
 
-/** Between two reads of a body, and between two writes; nginx's client_body_timeout and send_timeout. */
-const clientIdle = 60_000;
+/** Between two writes; nginx's send_timeout. */
+const sendTimeout = 60_000;
 
 export function limitsOf(settings: {
   readonly clientHeaderTimeout: number;
+  readonly clientBodyTimeout: number;
   readonly keepAliveTimeout: number;
 }): ClientLimits {
-  const { clientHeaderTimeout, keepAliveTimeout } = settings;
-  return { head: clientHeaderTimeout, keepAlive: keepAliveTimeout, body: clientIdle, send: clientIdle };
+  const { clientHeaderTimeout, clientBodyTimeout, keepAliveTimeout } = settings;
+  return { head: clientHeaderTimeout, keepAlive: keepAliveTimeout, body: clientBodyTimeout, send: sendTimeout };
 }
 
 /** Whoever accepted the connection. */

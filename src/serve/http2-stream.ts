@@ -82,6 +82,8 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
   respond(status: number, _reason: string, lines: string, length: number, bodiless: boolean): void {
     this.#begun = true;
     this.#bodiless = bodiless;
+    // Of a stream both ways, where both may be silent for long: the upstream's time limit counts from now on.
+    if (this.#bodyFlows && !this.#bodyEnded) this.#watch();
     // Its end goes into the same frame when nothing was written in between.
     this.#sendHead(statusToSend(status), lines, length);
   }
@@ -206,7 +208,7 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
   #watch(): void {
     const { limits } = this.#connection.host;
     if (this.#full) this.#arm(limits.send);
-    else if (this.#bodyFlows && !this.#bodyEnded) this.#arm(limits.body);
+    else if (this.#bodyFlows && !this.#bodyEnded && !this.#begun) this.#arm(limits.body);
     else this.#deadline?.disarm();
   }
 

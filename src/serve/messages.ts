@@ -23,6 +23,7 @@ export interface WorkerSettings extends TlsSettings, CompressionSettings {
   readonly accessLogFormat: "json" | "nginx" | "off";
   /** Milliseconds. */
   readonly clientHeaderTimeout: number;
+  readonly clientBodyTimeout: number;
   readonly keepAliveTimeout: number;
   /** For requests that no route takes, but the default backend does; milliseconds. */
   readonly proxyConnectTimeout: number;
@@ -36,7 +37,7 @@ export interface WorkerSettings extends TlsSettings, CompressionSettings {
 export function workerSettings(settings: WorkerSettings): WorkerSettings {
   const { trustedProxies, useProxyProtocol, proxyProtocolFrom, proxyProtocolHeaderTimeout, http2PriorKnowledge } =
     settings;
-  const { accessLogFormat, clientHeaderTimeout, keepAliveTimeout } = settings;
+  const { accessLogFormat, clientHeaderTimeout, clientBodyTimeout, keepAliveTimeout } = settings;
   const { proxyConnectTimeout, proxyReadTimeout, proxySendTimeout, proxyBodySize } = settings;
   const { sslProtocols, sslCiphers, sslEcdhCurve, sslSessionTickets, sslSessionTicketKey, sslSessionTimeout } =
     settings;
@@ -50,6 +51,7 @@ export function workerSettings(settings: WorkerSettings): WorkerSettings {
     http2PriorKnowledge,
     accessLogFormat,
     clientHeaderTimeout,
+    clientBodyTimeout,
     keepAliveTimeout,
     proxyConnectTimeout,
     proxyReadTimeout,

@@ -145,7 +145,6 @@ const groups: readonly Group[] = [
     "bodies are passed on as they come, with no buffer or file between; remove it",
     {
       "client-body-buffer-size": none,
-      "client-body-timeout": none,
       "grpc-buffer-size-kb": none,
       "proxy-buffering": ["off"],
       "proxy-buffers-number": none,

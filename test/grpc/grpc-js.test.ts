@@ -208,6 +208,40 @@ describe("gRPC with @grpc/grpc-js", () => {
     assert.equal(end.code, status.OK);
   });
 
+  // Symptom: a chat in which both sides were silent for a minute ended, whatever proxy-read-timeout said.
+  it("lets both sides of a stream be silent for as long as the upstream may be", async () => {
+    await plane.configure({ clientBodyTimeout: 150 });
+    const call = client.chat();
+    for (const word of ["one", "two"]) {
+      call.write(Buffer.from(word));
+      const [echo] = (await once(call, "data")) as [Buffer];
+      assert.equal(echo.toString(), word);
+      await new Promise((resolve) => setTimeout(resolve, 600));
+    }
+    call.end();
+    call.resume();
+    assert.equal(((await once(call, "status")) as [{ code: number }])[0].code, status.OK);
+
+    await plane.publish(routeTo(port, 300));
+    const silent = client.chat();
+    silent.write(Buffer.from("one"));
+    await once(silent, "data");
+    assert.equal((await failure(once(silent, "end"))).code, status.INTERNAL, "the upstream's limit ends it");
+    await plane.configure({});
+  });
+
+  it("ends a stream up that the client leaves lying before any answer", async () => {
+    await plane.configure({ clientBodyTimeout: 150 });
+    const failed = new Promise<ServiceError>((resolve, reject) => {
+      const call = client.upload(new Metadata(), (error) =>
+        error === null ? reject(new Error("it was answered")) : resolve(error),
+      );
+      call.write(Buffer.from("a part"));
+    });
+    assert.match((await failed).details, /408 Request Timeout/);
+    await plane.configure({});
+  });
+
   it("carries calls without a message", async () => {
     const call = client.chat();
     call.end();

@@ -25,6 +25,7 @@ const settings: RenderSettings = {
   proxyProtocolFrom: [],
   http2PriorKnowledge: false,
   clientHeaderTimeout: 10_000,
+  clientBodyTimeout: 60_000,
   keepAliveTimeout: 75_000,
   proxyConnectTimeout: 5000,
   proxyReadTimeout: 60_000,

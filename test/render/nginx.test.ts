@@ -331,9 +331,16 @@ describe("what all servers share", () => {
   });
 
   it("has the limits of the settings", () => {
-    const settings = { ...renderSettings, clientHeaderTimeout: 2500, keepAliveTimeout: 0, proxyBodySize: 0 };
+    const settings = {
+      ...renderSettings,
+      clientHeaderTimeout: 2500,
+      clientBodyTimeout: 1500,
+      keepAliveTimeout: 0,
+      proxyBodySize: 0,
+    };
     const rendered = render(snapshot({}), { settings });
     assert.deepEqual(argsOf(rendered, "client_header_timeout"), [["2500ms"]]);
+    assert.deepEqual(argsOf(rendered, "client_body_timeout"), [["1500ms"]]);
     assert.deepEqual(argsOf(rendered, "keepalive_timeout"), [["0s"]]);
     const [http] = findDirectives(rendered.directives, "http");
     const limits = (http?.block ?? []).filter(({ name }) => name === "client_max_body_size");

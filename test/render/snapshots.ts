@@ -24,6 +24,7 @@ export const renderSettings: RenderSettings = {
   proxyProtocolFrom: [],
   http2PriorKnowledge: false,
   clientHeaderTimeout: 10_000,
+  clientBodyTimeout: 60_000,
   keepAliveTimeout: 75_000,
   proxyConnectTimeout: 5000,
   proxyReadTimeout: 60_000,

@@ -211,6 +211,18 @@ describe("HTTP/2 from clients", () => {
     assert.equal((await asking).stdout, "2 413");
   });
 
+  it("answers 408 to a body that stops coming, as over HTTP/1.1", async () => {
+    await upstreamThat((socket) => socket.resume());
+    await plane.configure({ clientBodyTimeout: 150 });
+    const stream = begin({ ":method": "POST", ":path": "/", "content-length": "10" }, false);
+    stream.write("part");
+    assert.equal((await finish(stream)).headers[":status"], 408);
+    const client = await plane.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\npart");
+    assert.match((await client.response()).startLine, / 408 /);
+    await plane.configure({});
+  });
+
   it("resets the stream, and no other, when the upstream cuts its answer short", async () => {
     await upstreamThat((socket) => {
       socket.once("data", (chunk: Buffer) => {

@@ -45,6 +45,7 @@ const values: readonly (readonly [key: string, text: string, field: keyof Settin
   ["load-balance", "least_conn", "loadBalance", "least_conn"],
   ["service-upstream", "true", "serviceUpstream", true],
   ["client-header-timeout", "60", "clientHeaderTimeout", 60_000],
+  ["client-body-timeout", "3600", "clientBodyTimeout", 3_600_000],
   ["keep-alive", "75", "keepAliveTimeout", 75_000],
   ["worker-shutdown-timeout", "240s", "shutdownGracePeriod", 240_000],
   ["worker-processes", "4", "workers", 4],

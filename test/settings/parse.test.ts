@@ -83,6 +83,7 @@ describe("the command line", () => {
       proxyReadTimeout: 60_000,
       proxySendTimeout: 60_000,
       clientHeaderTimeout: 10_000,
+      clientBodyTimeout: 60_000,
       keepAliveTimeout: 75_000,
       sslProtocols: ["TLSv1.2", "TLSv1.3"],
       sslCiphers: null,

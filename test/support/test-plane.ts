@@ -35,6 +35,7 @@ const testSettings: DataPlaneSettings = {
   http2PriorKnowledge: false,
   accessLogFormat: "json",
   clientHeaderTimeout: 10_000,
+  clientBodyTimeout: 60_000,
   keepAliveTimeout: 75_000,
   proxyConnectTimeout: 5_000,
   proxyReadTimeout: 60_000,
