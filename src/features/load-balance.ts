@@ -56,7 +56,7 @@ export const loadBalance = defineFeature({
     return algorithm === null ? {} : { upstreamOptions: { algorithm } };
   },
   rendered:
-    "`least_conn` and `hash … consistent` in the upstream, with which nginx chooses the same endpoint as Sluice; nginx has no `ewma` (which is Lua in ingress-nginx) and no subsets, and takes the endpoints in turn",
+    "`least_conn` and `hash … consistent` in the upstream, with which nginx chooses the same endpoint as Sluice. nginx has no `ewma` (which is Lua in ingress-nginx), but `random two least_conn`, which does not measure; and no subsets: each key leads to one endpoint",
   nginx: () => ({ location: [] }),
 });
 

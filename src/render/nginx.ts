@@ -180,17 +180,19 @@ function upstreamNotes(upstreams: readonly Upstream[]): readonly Note[] {
 function writeUpstreams(upstreams: readonly Upstream[]): readonly UpstreamBlock[] {
   return upstreams
     .filter(isUsable)
-    .map(({ key, options, endpoints }) => {
+    .map((upstream) => {
+      const { options, endpoints } = upstream;
+      const name = upstreamName(upstream.key);
       const addresses = endpoints.map((endpoint) => ({ endpoint, address: endpointAddress(endpoint) }));
       return {
-        name: upstreamName(key),
+        name,
         comments: [
           ...balanceDifferences(options),
           ...addresses
             .filter(({ address }) => address === null)
             .map(({ endpoint }) => `left out, for it is no address and port: ${endpoint.address} ${endpoint.port}`),
         ],
-        directives: writeBalance(options),
+        directives: writeBalance(upstream, name),
         endpoints: addresses.flatMap(({ address }) => (address === null ? [] : [address])),
       };
     })

@@ -58,8 +58,8 @@ describe("the upstreams", () => {
     const check = { probe, interval: 1, timeout: 1, healthyThreshold: 1, unhealthyThreshold: 1, port: null };
     const rows: readonly (readonly [UpstreamOptions, string, RegExp | null])[] = [
       [{}, "", null],
-      [{ algorithm: { kind: "least_conn" } }, "least_conn", null],
-      [{ algorithm: { kind: "ewma" } }, "", /ewma is Lua/],
+      [{ algorithm: { kind: "least_conn" } }, "zone shop.web.80 512k; least_conn", null],
+      [{ algorithm: { kind: "ewma" } }, "zone shop.web.80 512k; random two least_conn", /ewma is Lua/],
       [{ algorithm: { kind: "hash", key: "$host", subset: null } }, "hash $host consistent", null],
       // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how nginx writes a variable
       [{ algorithm: { kind: "hash", key: "a$host", subset: 3 } }, "hash a${host} consistent", /no subsets/],
@@ -67,11 +67,12 @@ describe("the upstreams", () => {
       [{ ejection }, "", /max_fails counts in each worker/],
       [{ healthCheck: check }, "", /health_check is part of NGINX Plus/],
     ];
-    for (const [options, directive, note] of rows) {
+    for (const [options, directives, note] of rows) {
       const rendered = render(snapshot({ upstreams: [upstream("web", { options })] }));
       const [block] = findDirectives(rendered.directives, "upstream");
-      const [first] = block?.block ?? [];
-      assert.equal(first?.name === "server" ? "" : [first?.name, ...(first?.args ?? [])].join(" "), directive);
+      const lines = (block?.block ?? []).map(({ name, args }) => [name, ...args].join(" "));
+      const first = lines.findIndex((each) => each.startsWith("server "));
+      assert.equal(lines.slice(0, first).join("; "), directives);
       assert.equal(rendered.notes.length, note === null ? 0 : 1);
       if (note !== null) assert.match(rendered.notes[0]?.reason ?? "", note);
     }
