@@ -17,6 +17,6 @@ export const sslPassthrough = defineFeature({
   },
   policy: (values) => (values["ssl-passthrough"] ? { passthrough: true } : {}),
   rendered:
-    "`ssl_reject_handshake` for its hosts: nginx passes TLS through by its stream module, on a port that no HTTPS of other hosts can have",
+    "`ssl_preread` in the stream block, which then has the port of HTTPS, and sends TLS that is ended here on to a port below it on the loopback; it needs nginx's module for streams",
   nginx: () => ({ location: [] }),
 });

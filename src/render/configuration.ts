@@ -4,6 +4,7 @@
  */
 import type { Directive, NginxArg, NginxMap, NginxSplit } from "../features/feature.ts";
 import type { StreamService } from "../model/snapshot.ts";
+import type { NamedHost } from "./passthrough.ts";
 
 export interface Configuration {
   /** An upstream is reached through nginx's module for gRPC. */
@@ -14,6 +15,8 @@ export interface Configuration {
   readonly upstreams: readonly UpstreamBlock[];
   readonly servers: readonly ServerBlock[];
   readonly streams: readonly StreamService[];
+  /** Empty: no TLS is passed through, and the servers listen for HTTPS themselves. */
+  readonly namedHosts: readonly NamedHost[];
 }
 
 export interface UpstreamBlock {
@@ -43,7 +46,7 @@ export interface LocationBlock {
   readonly directives: readonly Directive[];
 }
 
-/** A TCP or UDP service, in the stream block. */
+/** A TCP or UDP service, or a host whose TLS is passed through, in the stream block. */
 export interface StreamBlock {
   readonly comments: readonly string[];
   /** Its upstream, where it has one, and its server. */

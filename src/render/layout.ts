@@ -5,16 +5,16 @@
 import ejs from "ejs";
 import { canonicalCidr } from "../features/cidr.ts";
 import type { Directive, NginxMap, NginxSplit } from "../features/feature.ts";
-import type { StreamService } from "../model/snapshot.ts";
 import { errorPage } from "../wire/reply.ts";
 import { pieces } from "./arguments.ts";
-import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "./configuration.ts";
+import type { Configuration, LocationBlock, ServerBlock, StreamBlock, UpstreamBlock } from "./configuration.ts";
 import { ours } from "./names.ts";
 import type { RenderSettings } from "./nginx.ts";
 import { commonPage, pageDirectives, pageStatuses } from "./pages.ts";
+import { ownHop, type PassthroughText, writePassthrough } from "./passthrough.ts";
 import { type Piece, quote } from "./quote.ts";
 import { inexpressibleSettings } from "./settings.ts";
-import { writeStreams } from "./streams.ts";
+import { type StreamListen, writeStreams } from "./streams.ts";
 import { tlsDirectives } from "./tls.ts";
 
 /** Template texts by file name: the files of templates/. */
@@ -52,6 +52,8 @@ function templateText(templates: Templates, name: string): string {
 
 function view(configuration: Configuration, settings: RenderSettings, certificate: string | null) {
   const { maps, upstreams, servers, speaksGrpc, asksClients } = configuration;
+  const passthrough = writeAllPassthrough(configuration, settings);
+  const told = settings.useProxyProtocol || passthrough !== null;
   return {
     settings: {
       clientHeaderTimeout: milliseconds(settings.clientHeaderTimeout),
@@ -62,13 +64,17 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
       proxySendTimeout: milliseconds(settings.proxySendTimeout),
       proxyBodySize: plain(String(settings.proxyBodySize)),
     },
-    comments: inexpressibleSettings(settings).map(comment),
-    listen: viewListen(settings),
+    comments: inexpressibleSettings(settings, configuration).map(comment),
+    listen: viewListen(settings, passthrough),
     trusted: viewNetworks(settings.trustedProxies),
-    proxyProtocol: settings.useProxyProtocol,
-    proxyProtocolFrom: viewNetworks(settings.proxyProtocolFrom),
-    listenScheme: variable(settings.useProxyProtocol ? "$sluice_listen_scheme" : "$scheme"),
-    listenPort: variable(settings.useProxyProtocol ? "$sluice_listen_port" : "$server_port"),
+    // Clients are told of by PROXY headers: those of load balancers, or our own.
+    told,
+    toldFrom: viewNetworks([
+      ...(settings.useProxyProtocol ? settings.proxyProtocolFrom : []),
+      ...(passthrough === null ? [] : [ownHop]),
+    ]),
+    listenScheme: variable(told ? "$sluice_listen_scheme" : "$scheme"),
+    listenPort: variable(told ? "$sluice_listen_port" : "$server_port"),
     pages: pageStatuses.map((status) => ({ status: plain(String(status)), page: { plain: ours(errorPage(status)) } })),
     page: { path: plain(commonPage), directives: pageDirectives.map((directive) => viewDirective(directive, 3)) },
     certificate: certificate === null ? null : viewCertificate(certificate),
@@ -81,26 +87,51 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     maps: maps.map(viewMap),
     upstreams: upstreams.map(viewUpstream),
     servers: servers.map(viewServer),
-    streams: viewStreams(configuration.streams, settings),
+    streams: [...(passthrough?.blocks ?? []), ...writeStreams(configuration.streams, streamListen(settings))].map(
+      viewStream,
+    ),
+    passthrough: passthrough === null ? null : viewPassthrough(passthrough),
   };
 }
 
-function viewStreams(streams: readonly StreamService[], settings: RenderSettings) {
+function streamListen(settings: RenderSettings): StreamListen {
   const { proxyProtocolFrom, proxyProtocolHeaderTimeout } = settings;
   const cidrs = proxyProtocolFrom.flatMap((network) => canonicalCidr(network) ?? []);
-  const listen = { hosts: listenHosts(settings), proxyProtocolFrom: cidrs, proxyProtocolHeaderTimeout };
-  return writeStreams(streams, listen).map(({ comments, directives }) => ({
-    comments: comments.map(comment),
-    directives: directives.map((directive) => viewDirective(directive, 1)),
-  }));
+  return { hosts: listenHosts(settings), proxyProtocolFrom: cidrs, proxyProtocolHeaderTimeout };
 }
 
-function viewListen(settings: RenderSettings) {
-  const { httpPort, httpsPort } = settings;
-  return listenHosts(settings).map((host) => ({
-    http: plain(`${host}:${httpPort}`),
-    https: plain(`${host}:${httpsPort}`),
+function viewStream({ comments, directives }: StreamBlock) {
+  return {
+    comments: comments.map(comment),
+    directives: directives.map((directive) => viewDirective(directive, 1)),
+  };
+}
+
+function writeAllPassthrough({ namedHosts, streams }: Configuration, settings: RenderSettings): PassthroughText | null {
+  if (namedHosts.length === 0) return null;
+  const { httpPort, httpsPort, useProxyProtocol } = settings;
+  const otherPorts = streams.filter(({ protocol }) => protocol === "tcp").map(({ port }) => port);
+  return writePassthrough(namedHosts, { ...streamListen(settings), httpPort, httpsPort, useProxyProtocol, otherPorts });
+}
+
+function viewPassthrough({ ended, names }: PassthroughText) {
+  const entries = names.map(({ regex, address }) => ({
+    name: { plain: [ours("~*"), regex] } as Piece,
+    address: plain(address),
   }));
+  return { ended: plain(ended), names: entries };
+}
+
+/** What the servers of the http block listen on, each with the word behind it where a PROXY header comes first. */
+function viewListen(settings: RenderSettings, passthrough: PassthroughText | null) {
+  const { httpPort, httpsPort, useProxyProtocol } = settings;
+  const hosts = listenHosts(settings);
+  const http = hosts.map((host) => ({ address: plain(`${host}:${httpPort}`), proxied: useProxyProtocol }));
+  const https =
+    passthrough === null
+      ? hosts.map((host) => ({ address: plain(`${host}:${httpsPort}`), proxied: useProxyProtocol }))
+      : [{ address: plain(passthrough.ended), proxied: true }];
+  return { http, https };
 }
 
 /** "::" stands for every address of both families; nginx has a socket for each, so that IPv4 clients keep their address. */

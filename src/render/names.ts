@@ -23,10 +23,15 @@ function escapeCharacter(character: string): string {
  * wildcard of the rules covers one label, nginx's own any number, so it is a regular expression here.
  */
 export function serverName(host: string): string | null {
-  if (host.length > longestHost || !dnsName.test(host)) {
+  if (!isDnsName(host)) {
     return null;
   }
   return host.startsWith("*.") ? `~^[^.]+${host.slice(1).replaceAll(".", "\\.")}$` : host;
+}
+
+/** A name, or a wildcard before one. */
+export function isDnsName(host: string): boolean {
+  return host.length <= longestHost && dnsName.test(host);
 }
 
 /** RFC 1035, section 2.3.4, in text. */

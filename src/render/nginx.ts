@@ -10,6 +10,7 @@ import { balanceDifferences, writeBalance } from "./balance.ts";
 import type { Configuration, Note, UpstreamBlock } from "./configuration.ts";
 import { layOut, type Templates } from "./layout.ts";
 import { authorityFile, certificateFile, endpointAddress, upstreamName } from "./names.ts";
+import { namedHosts } from "./passthrough.ts";
 import { isUsable } from "./routes.ts";
 import { type Only, selectPart } from "./select.ts";
 import { writeServers } from "./servers.ts";
@@ -84,7 +85,11 @@ export function renderNginx(input: RenderInput): Rendering {
   if (fallback === null && selfSigned !== null) {
     files.push(file(`${selfSignedFile}.crt`, selfSigned.chain), file(`${selfSignedFile}.key`, selfSigned.key));
   }
-  const general = inexpressibleSettings(settings).map((reason) => ({ ingress: "", place: "all servers", reason }));
+  const general = inexpressibleSettings(settings, configuration).map((reason) => ({
+    ingress: "",
+    place: "all servers",
+    reason,
+  }));
   return { files, notes: [...general, ...notes] };
 }
 
@@ -120,7 +125,15 @@ export function configure(
   const blocks = writeUpstreams([...upstreams.values()]);
   const told = [...notes, ...upstreamNotes([...upstreams.values()])];
   return {
-    configuration: { speaksGrpc, asksClients, maps, upstreams: blocks, servers, streams: snapshot.streams },
+    configuration: {
+      speaksGrpc,
+      asksClients,
+      maps,
+      upstreams: blocks,
+      servers,
+      streams: snapshot.streams,
+      namedHosts: namedHosts(snapshot),
+    },
     notes: told,
   };
 }

@@ -15,7 +15,8 @@ export function selectPart(snapshot: Snapshot, only: Only): Snapshot {
   const backends = hosts
     .flatMap(({ routes, defaultRoute }) => (defaultRoute === null ? routes : [...routes, defaultRoute]))
     .flatMap(({ backend, canaries = [] }) => [backend, ...canaries.map((canary) => canary.backend)]);
-  const keys = new Set([...backends, snapshot.defaultBackend].flatMap(upstreamOf));
+  const passed = hosts.flatMap(({ passthrough }) => (passthrough === undefined ? [] : [passthrough.backend]));
+  const keys = new Set([...backends, ...passed, snapshot.defaultBackend].flatMap(upstreamOf));
   const upstreams = snapshot.upstreams.filter(({ key }) => keys.has(key));
   const shown = new Set(upstreams.map(({ options }) => options.tls?.certificate));
   const trusted = new Set([

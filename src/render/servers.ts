@@ -10,6 +10,7 @@ import { type AuthorityPaths, clientAuthDirectives, withClientAuth } from "./cli
 import type { Note, ServerBlock } from "./configuration.ts";
 import { writeLocations } from "./locations.ts";
 import { serverName } from "./names.ts";
+import { passthroughDifferences } from "./passthrough.ts";
 import type { RouteContext } from "./routes.ts";
 import { handshakeDirectives } from "./tls.ts";
 
@@ -50,12 +51,15 @@ export function writeServers(
     const tls = certificates.find(name);
     const clientAuth = clientAuthDirectives(host?.clientAuth, authorityOf, asksClients);
     const passed = host?.passthrough ?? null;
-    if (passed !== null) notes.push({ ingress: passed.ingress, place: name, reason: notPassed });
+    if (passed !== null) {
+      const { ingress } = passed;
+      notes.push(...passthroughDifferences(passed).map((reason) => ({ ingress, place: name, reason })));
+    }
     servers.push({
       name: written,
       comments: [
         ...missing.map(({ ingress, place, reason }) => `Ingress ${ingress}, ${place}: ${reason}`),
-        ...(passed === null ? [] : [`Ingress ${passed.ingress}: ${notPassed}`]),
+        ...(passed === null ? [] : [`Ingress ${passed.ingress}: TLS is passed through, in the stream block`]),
       ],
       certificates:
         passed === null ? (tls?.certificates ?? []).flatMap((fingerprint) => fileOf(fingerprint) ?? []) : [],
@@ -75,8 +79,6 @@ export function writeServers(
 
 /** Ended here, TLS would show what was to be seen by the Service alone. */
 const rejectHandshake: Directive = { name: "ssl_reject_handshake", args: ["on"] };
-const notPassed =
-  "TLS is refused and not passed through: for that nginx needs its stream module, and a port that no HTTPS of other hosts has";
 
 /** The server for every name is first: nginx takes the first of a port where nothing else is said. */
 function namesOf(snapshot: Snapshot): readonly string[] {

@@ -1,12 +1,21 @@
 /** Settings that stock nginx cannot follow, or not wholly. */
+import type { Configuration } from "./configuration.ts";
 import type { RenderSettings } from "./nginx.ts";
 
 /** The reasons, for the head of nginx.conf and for whoever renders it. */
-export function inexpressibleSettings(settings: RenderSettings): readonly string[] {
+export function inexpressibleSettings(
+  settings: RenderSettings,
+  { namedHosts }: Pick<Configuration, "namedHosts">,
+): readonly string[] {
   const reasons: string[] = [];
-  if (settings.useProxyProtocol && settings.trustedProxies.length > 0) {
+  if (settings.trustedProxies.length > 0 && (settings.useProxyProtocol || namedHosts.length > 0)) {
     reasons.push(
       "the address in X-Forwarded-For of a client that a PROXY protocol header tells of is not looked at: nginx takes the client's address from one of them",
+    );
+  }
+  if (settings.useProxyProtocol && namedHosts.length > 0) {
+    reasons.push(
+      "the port that a PROXY protocol header before TLS says the client connected to is not told to upstreams: where TLS is passed through, nginx tells its own",
     );
   }
   if (settings.http2PriorKnowledge) {

@@ -5,7 +5,7 @@
  */
 import type { Directive, NginxArg } from "../features/feature.ts";
 import { streamKey } from "../model/patch.ts";
-import type { StreamService } from "../model/snapshot.ts";
+import type { Endpoint, StreamService } from "../model/snapshot.ts";
 import type { StreamBlock } from "./configuration.ts";
 import { endpointAddress } from "./names.ts";
 
@@ -20,34 +20,24 @@ export interface StreamListen {
 
 export function writeStreams(streams: readonly StreamService[], listen: StreamListen): readonly StreamBlock[] {
   return streams.map((stream) => {
-    const { service, configMap, proxyProtocol } = stream;
-    const addresses = stream.endpoints.map((endpoint) => ({ endpoint, address: endpointAddress(endpoint) }));
-    const servers = addresses.flatMap(({ address }) => (address === null ? [] : [address]));
-    const name = streamKey(stream).replace("/", ".");
+    const { service, configMap, proxyProtocol, protocol } = stream;
+    // Connections that are refused are tried elsewhere; of datagrams that are, nginx hears too late, as Sluice does.
+    const upstream = upstreamBlock(
+      streamKey(stream).replace("/", "."),
+      stream.endpoints,
+      protocol === "tcp" ? ["max_fails=0"] : [],
+    );
     return {
-      comments: [
-        `ConfigMap ${configMap}: ${service.namespace}/${service.name}:${service.port}`,
-        ...addresses
-          .filter(({ address }) => address === null)
-          .map(({ endpoint }) => `left out, for it is no address and port: ${endpoint.address} ${endpoint.port}`),
-      ],
+      comments: [`ConfigMap ${configMap}: ${service.namespace}/${service.name}:${service.port}`, ...upstream.comments],
       directives: [
-        ...(servers.length === 0
-          ? []
-          : [
-              block(
-                "upstream",
-                [name],
-                servers.map((server) => endpoint(stream, server)),
-              ),
-            ]),
+        ...upstream.directives,
         block(
           "server",
           [],
           [
             ...listen.hosts.map((host) => line("listen", `${host}:${stream.port}`, ...listenOptions(stream))),
             ...(proxyProtocol.accept ? acceptHeaders(listen) : []),
-            ...(servers.length === 0 ? [line("return", "")] : passTo(stream, name)),
+            ...(upstream.directives.length === 0 ? [line("return", "")] : passTo(stream, upstream.name)),
           ],
         ),
       ],
@@ -61,12 +51,29 @@ function listenOptions({ protocol, proxyProtocol }: StreamService): readonly str
   return proxyProtocol.accept ? ["proxy_protocol"] : [];
 }
 
-/** Connections that are refused are tried elsewhere; of datagrams that are, nginx hears too late, as Sluice does. */
-function endpoint({ protocol }: StreamService, address: string): Directive {
-  return protocol === "tcp" ? line("server", address, "max_fails=0") : line("server", address);
+export interface StreamUpstream {
+  readonly name: string;
+  readonly comments: readonly string[];
+  /** Empty: there is no endpoint, and nginx refuses an upstream without one. */
+  readonly directives: readonly Directive[];
 }
 
-function acceptHeaders({ proxyProtocolFrom, proxyProtocolHeaderTimeout }: StreamListen): readonly Directive[] {
+/** `options` are those of each endpoint. */
+export function upstreamBlock(
+  name: string,
+  endpoints: readonly Endpoint[],
+  options: readonly string[],
+): StreamUpstream {
+  const addresses = endpoints.map((endpoint) => ({ endpoint, address: endpointAddress(endpoint) }));
+  const servers = addresses.flatMap(({ address }) => (address === null ? [] : [line("server", address, ...options)]));
+  const comments = addresses
+    .filter(({ address }) => address === null)
+    .map(({ endpoint }) => `left out, for it is no address and port: ${endpoint.address} ${endpoint.port}`);
+  return { name, comments, directives: servers.length === 0 ? [] : [block("upstream", [name], servers)] };
+}
+
+/** For a server whose connections begin with a PROXY header. */
+export function acceptHeaders({ proxyProtocolFrom, proxyProtocolHeaderTimeout }: StreamListen): readonly Directive[] {
   return [
     line("proxy_protocol_timeout", milliseconds(proxyProtocolHeaderTimeout)),
     ...proxyProtocolFrom.map((network) => line("set_real_ip_from", network)),
@@ -89,14 +96,14 @@ function passTo({ protocol, limits, proxyProtocol }: StreamService, name: string
   ];
 }
 
-function milliseconds(value: number): string {
+export function milliseconds(value: number): string {
   return value % 1000 === 0 ? `${value / 1000}s` : `${value}ms`;
 }
 
-function line(name: string, ...args: readonly NginxArg[]): Directive {
+export function line(name: string, ...args: readonly NginxArg[]): Directive {
   return { name, args };
 }
 
-function block(name: string, args: readonly NginxArg[], directives: readonly Directive[]): Directive {
+export function block(name: string, args: readonly NginxArg[], directives: readonly Directive[]): Directive {
   return { name, args, block: directives };
 }

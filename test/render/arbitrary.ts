@@ -140,12 +140,19 @@ const clientAuth: fc.Arbitrary<ClientAuth> = fc.record({
   passCertificate: fc.boolean(),
 });
 
-const passthrough: fc.Arbitrary<Passthrough> = fc.record({
-  backend: fc.constant<Backend>({ kind: "notFound" }),
-  connectTimeout: fc.constant(5000),
-  idleTimeout: fc.constant(600_000),
-  ingress: hostileText,
-});
+function passthrough(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Passthrough> {
+  return fc.record(
+    {
+      backend,
+      connectTimeout: fc.constant(5000),
+      idleTimeout: fc.constant(600_000),
+      sendProxy: fc.constantFrom(1, 2),
+      sourceRange: fc.record({ allow: fc.array(cidrs, { maxLength: 2 }), deny: fc.array(cidrs, { maxLength: 2 }) }),
+      ingress: hostileText,
+    },
+    { requiredKeys: ["backend", "connectTimeout", "idleTimeout", "ingress"] },
+  );
+}
 
 function host(cidrs: fc.Arbitrary<string>): fc.Arbitrary<Host> {
   return fc.boolean().chain((passed) => hostWith(cidrs, passed));
@@ -159,7 +166,7 @@ function hostWith(cidrs: fc.Arbitrary<string>, passed: boolean): fc.Arbitrary<Ho
       routes: fc.array(route(cidrs), { maxLength: 4 }),
       defaultRoute: fc.option(route(cidrs), { freq: 3 }),
       clientAuth,
-      ...(passed ? { passthrough } : {}),
+      ...(passed ? { passthrough: passthrough(cidrs) } : {}),
     },
     { requiredKeys: ["name", "tls", "routes", "defaultRoute", ...(passed ? (["passthrough"] as const) : [])] },
   );

@@ -12,8 +12,8 @@ import { type ParsedDirective, parseNginx } from "../support/nginx-parser.ts";
 import { templates } from "../support/templates.ts";
 import { translateSettings } from "../support/translation.ts";
 import { checkedSnapshot, hostileManifests, hostileSnapshot } from "./arbitrary.ts";
-import { intendedBlocks, intendedStreams } from "./intended.ts";
-import { host, route, snapshot } from "./snapshots.ts";
+import { intendedBlocks, intendedPassthrough, intendedStreams } from "./intended.ts";
+import { host, passed, route, snapshot } from "./snapshots.ts";
 
 const settings: RenderSettings = {
   ...parseCommandLine("render", [], {}).settings,
@@ -40,7 +40,9 @@ const settings: RenderSettings = {
   brotliMinLength: 20,
   brotliTypes: ["text/plain"],
 };
-const listen = { http: "127.0.0.1:8080", https: "127.0.0.1:8443" };
+const listen = { http: "127.0.0.1:8080", https: ["127.0.0.1:8443"] };
+/** Where TLS of some host is passed through. */
+const listenBehind = { ...listen, https: ["127.0.0.1:8442", "proxy_protocol"] };
 
 function render(snapshot: Snapshot) {
   return renderNginx({ snapshot, keys: new Map(), settings, templates, selfSigned: null }).files;
@@ -80,15 +82,19 @@ function withoutCounts(directives: readonly ParsedDirective[]): readonly ParsedD
   );
 }
 
+/** Nothing but a host whose TLS is passed through. */
+const passing: Snapshot = { ...emptySnapshot, hosts: [passed("passed.example")] };
+
 function assertIntended(snapshot: Snapshot): void {
   const [nginxConf] = render(snapshot);
   const { fixed, blocks, streams } = split(parseNginx(nginxConf?.content ?? "").directives);
   const { configuration } = configure(snapshot, new Map());
   const hasDefault = fixed.some(({ name }) => name === "ssl_certificate");
-  const intended = intendedBlocks(configuration, listen);
+  const { namedHosts } = configuration;
+  const intended = intendedBlocks(configuration, namedHosts.length === 0 ? listen : listenBehind);
   assert.deepEqual(blocks, hasDefault ? withoutReject(intended) : intended);
-  assert.deepEqual(streams, intendedStreams(snapshot.streams));
-  const [empty] = render(emptySnapshot);
+  assert.deepEqual(streams, [...intendedPassthrough(namedHosts), ...intendedStreams(snapshot.streams)]);
+  const [empty] = render(namedHosts.length === 0 ? emptySnapshot : passing);
   assert.deepEqual(withoutCounts(fixed), withoutCounts(split(parseNginx(empty?.content ?? "").directives).fixed));
 }
 
@@ -123,6 +129,11 @@ function translateManifests(raw: readonly unknown[]): Snapshot {
   ).snapshot;
 }
 
+/** For nginx without its module for them. */
+function withoutStreams(snapshot: Snapshot): Snapshot {
+  return { ...snapshot, streams: [], hosts: snapshot.hosts.map(({ passthrough, ...rest }) => rest) };
+}
+
 describe("rendering hostile text", () => {
   it("adds, ends and comments out no directive, whatever stands in a Snapshot", () => {
     fc.assert(fc.property(hostileSnapshot, assertIntended), { numRuns: 300 });
@@ -154,8 +165,8 @@ describe("rendering hostile text", () => {
   it("gives what nginx -t accepts", async () => {
     await fc.assert(
       fc.asyncProperty(checkedSnapshot, async (snapshot) => {
-        const streams = hasStreams(nginx) ? snapshot.streams : [];
-        assert.equal(await testNginx(nginx, render({ ...snapshot, streams })), null);
+        const checked = hasStreams(nginx) ? snapshot : withoutStreams(snapshot);
+        assert.equal(await testNginx(nginx, render(checked)), null);
       }),
       { numRuns: 40 },
     );

@@ -7,12 +7,19 @@ import type { Directive, NginxArg, NginxMap, NginxSplit } from "../../src/featur
 import type { StreamService } from "../../src/model/snapshot.ts";
 import type { Configuration, LocationBlock, ServerBlock, UpstreamBlock } from "../../src/render/configuration.ts";
 import { endpointAddress } from "../../src/render/names.ts";
+import { refuseArgument } from "../../src/render/quote.ts";
 import type { ParsedDirective } from "../support/nginx-parser.ts";
+
+/** What servers listen on; `https` with the words behind it. */
+interface IntendedListen {
+  readonly http: string;
+  readonly https: readonly string[];
+}
 
 /** The blocks of a Configuration: maps, upstreams and servers, in the order of the file. */
 export function intendedBlocks(
   { maps, upstreams, servers }: Configuration,
-  listen: { readonly http: string; readonly https: string },
+  listen: IntendedListen,
 ): readonly ParsedDirective[] {
   return [
     ...maps.map(intendedMap),
@@ -58,6 +65,67 @@ export function intendedStreams(streams: readonly StreamService[]): readonly Par
   });
 }
 
+/** The blocks of TLS that is passed through, for nginx that listens for HTTPS on 127.0.0.1:8443, and on 8442 behind it. */
+export function intendedPassthrough(hosts: Configuration["namedHosts"]): readonly ParsedDirective[] {
+  if (hosts.length === 0) return [];
+  const names: ParsedDirective[] = [];
+  const blocks: ParsedDirective[] = [];
+  let count = 0;
+  for (const { name, passed } of hosts) {
+    const labels = name.split(".").map((label) => (label === "*" ? "[^.]+" : label));
+    const regex = `^${labels.join("\\.")}\\.?$`;
+    if (passed === null) {
+      names.push(line(`~*${regex}`, "127.0.0.1:8442"));
+      continue;
+    }
+    count++;
+    const address = `127.0.1.${count}:8442`;
+    names.push(line(`~*${regex}`, address));
+    const { sourceRange, sendProxy } = passed.passthrough;
+    const servers = passed.endpoints.flatMap((each) => endpointAddress(each) ?? []);
+    const { allow = [], deny = [] } = sourceRange ?? {};
+    const isOpen = servers.length > 0 && ![...allow, ...deny].some((cidr) => refuseArgument(cidr) !== null);
+    const upstream = `tls.${String(count).padStart(5, "0")}`;
+    const passing = [
+      ...deny.map((cidr) => line("deny", cidr)),
+      ...allow.map((cidr) => line("allow", cidr)),
+      ...(allow.length === 0 ? [] : [line("deny", "all")]),
+      line("proxy_connect_timeout", "5s"),
+      line("proxy_next_upstream_tries", "3"),
+      line("proxy_half_close", "on"),
+      line("proxy_socket_keepalive", "on"),
+      ...(sendProxy === undefined ? [] : [line("proxy_protocol", "on")]),
+      line("proxy_timeout", "600s"),
+      line("proxy_pass", upstream),
+    ];
+    const server = [
+      line("listen", address, "proxy_protocol"),
+      line("set_real_ip_from", "127.0.0.1/32"),
+      ...(isOpen ? passing : [line("return", "")]),
+    ];
+    const endpoints = servers.map((each) => line("server", each, "max_fails=0"));
+    if (endpoints.length > 0) blocks.push({ name: "upstream", args: [upstream], block: endpoints });
+    blocks.push({ name: "server", args: [], block: server });
+  }
+  const front = [
+    line("listen", "127.0.0.1:8443"),
+    line("ssl_preread", "on"),
+    line("proxy_protocol", "on"),
+    line("proxy_half_close", "on"),
+    line("proxy_timeout", "30d"),
+    line("proxy_pass", "$sluice_tls"),
+  ];
+  return [
+    {
+      name: "map",
+      args: ["$ssl_preread_server_name", "$sluice_tls"],
+      block: [...names, line("default", "127.0.0.1:8442")],
+    },
+    { name: "server", args: [], block: front },
+    ...blocks,
+  ];
+}
+
 function intendedMap(map: NginxMap | NginxSplit): ParsedDirective {
   const { source, variable } = map;
   if ("shares" in map) {
@@ -90,7 +158,7 @@ function intendedUpstream({ name, directives, endpoints }: UpstreamBlock): Parse
 
 function intendedServer(
   { name, certificates, directives, locations }: ServerBlock,
-  { http, https }: { readonly http: string; readonly https: string },
+  { http, https }: IntendedListen,
 ): ParsedDirective {
   const defaults = name === null ? ["default_server"] : [];
   return {
@@ -98,7 +166,7 @@ function intendedServer(
     args: [],
     block: [
       line("listen", http, ...defaults),
-      line("listen", https, "ssl", "http2", ...defaults),
+      line("listen", ...https, "ssl", "http2", ...defaults),
       line("server_name", name ?? ""),
       ...certificates.flatMap((certificate) => [
         line("ssl_certificate", `${certificate}.crt`),

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import type { Passthrough } from "../../src/model/snapshot.ts";
 import { dollarVariable } from "../../src/render/quote.ts";
 import { findDirectives } from "../support/nginx-parser.ts";
 import {
   argsOf,
   host,
   locationsOf,
+  passed,
   render,
   renderSettings,
   route,
@@ -171,8 +171,8 @@ describe("the servers", () => {
     const settings = { ...renderSettings, bindAddress: "::" };
     assert.deepEqual(argsOf(render(snapshot({}), { settings }), "listen"), [
       ["0.0.0.0:8080", "default_server"],
-      ["0.0.0.0:8443", "ssl", "http2", "default_server"],
       ["[::]:8080", "default_server"],
+      ["0.0.0.0:8443", "ssl", "http2", "default_server"],
       ["[::]:8443", "ssl", "http2", "default_server"],
     ]);
   });
@@ -278,25 +278,14 @@ describe("the files", () => {
     assert.deepEqual(argsOf(rendered, "ssl_certificate"), []);
   });
 
-  it("are not shown for a host that is passed through: its handshakes are refused, and whoever renders is told", () => {
-    const passthrough: Passthrough = {
-      backend: { kind: "notFound" },
-      connectTimeout: 1,
-      idleTimeout: 1,
-      ingress: "shop/web",
-    };
+  it("are not shown for a host that is passed through, by whatever way its handshakes come", () => {
     const tls = [{ host: "a.example", certificates: ["f1"], secrets: ["shop/a"] }];
-    const hosts = [{ ...host("a.example", route("/", "web")), passthrough }];
+    const hosts = [passed("a.example")];
     const rendered = render(snapshot({ hosts, certificates, tls, defaultCertificate: "f1" }), { keys });
     const { block } = serverNamed(rendered, "a.example");
     const argsIn = (name: string) => findDirectives(block ?? [], name).map(({ args }) => args);
     assert.deepEqual(argsIn("ssl_reject_handshake"), [["on"]]);
     assert.deepEqual(argsIn("ssl_certificate"), []);
-    const told = rendered.notes.filter(({ reason }) => reason.startsWith("TLS is refused and not passed through"));
-    assert.deepEqual(
-      told.map(({ ingress, place }) => [ingress, place]),
-      [["shop/web", "a.example"]],
-    );
   });
 
   it("are never referred to without being there: a certificate without its key is the default one", () => {

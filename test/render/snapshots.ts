@@ -4,6 +4,7 @@ import {
   emptySnapshot,
   type Host,
   noOptions,
+  type Passthrough,
   type PathMatch,
   type Route,
   type Snapshot,
@@ -66,6 +67,12 @@ function pathMatch(path: string): PathMatch {
 
 export function host(name: string, ...routes: readonly Route[]): Host {
   return { name, tls: false, routes, defaultRoute: null };
+}
+
+/** A host whose TLS goes to "shop/web/80" as it is. */
+export function passed(name: string, change: Partial<Passthrough> = {}): Host {
+  const to = { backend: upstreamBackend("web"), connectTimeout: 5000, idleTimeout: 600_000, ingress: "shop/web" };
+  return { ...host(name, route("/", "web")), passthrough: { ...to, ...change } };
 }
 
 export function upstream(name: string, rest: Partial<Upstream> = {}): Upstream {
