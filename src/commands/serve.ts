@@ -1,4 +1,5 @@
 /** `sluice serve`: routes by the objects of a cluster, or of files, until it is told to stop. */
+import { favourWorkers } from "../serve/priority.ts";
 import { findCluster, openCluster } from "./cluster.ts";
 import { type Command, openLog, untilAborted } from "./command.ts";
 import { openManifests, requireManifests } from "./manifests.ts";
@@ -16,6 +17,7 @@ export const serve: Command = async (line, surroundings) => {
     log,
     version,
     stop,
+    workersRun: favourWorkers,
     open: (store) => {
       if (access === null) return { source: openManifests({ paths, store, stdin, log, watch: true }), cluster: null };
       const cluster = openCluster({ access, settings, store, log });

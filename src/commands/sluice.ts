@@ -36,6 +36,8 @@ export interface SluiceParts {
   readonly open: (store: ObjectStore) => Opened;
   /** Gives up starting, for the user has asked to stop. */
   readonly stop: AbortSignal;
+  /** Called when the workers serve, and when one was replaced: whoever owns the process may set its threads' priorities. */
+  readonly workersRun?: () => Promise<void>;
 }
 
 export interface Opened {
@@ -71,7 +73,12 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
       log.warn(
         "no PROXY protocol header is believed; name the networks of the load balancers with --proxy-protocol-from",
       );
-    const dataPlane = await startDataPlane({ settings: started, log, accessLog: (lines) => sink.write(lines) });
+    const dataPlane = await startDataPlane({
+      settings: started,
+      log,
+      accessLog: (lines) => sink.write(lines),
+      workerReplaced: () => void parts.workersRun?.(),
+    });
     running.dataPlane = dataPlane;
     const controller = new Controller({ settings: () => live.read(), store, names, dataPlane, log });
     running.controller = controller;
@@ -84,6 +91,8 @@ export async function startSluice(parts: SluiceParts): Promise<Sluice | null> {
     // The workers, which serve already, have heaps of their own and do not wait.
     const { ingresses, services, secrets } = store.objects;
     collectAfterLoading(ingresses.size + services.size + secrets.size);
+    // Not before, for until now it was the start that somebody waited for.
+    await parts.workersRun?.();
     return {
       addresses: { ...dataPlane.addresses, admin: admin.address },
       ports: dataPlane.ports,

@@ -32,6 +32,8 @@ export interface DataPlaneOptions {
   readonly log: Log;
   /** Takes batches of access-log lines. */
   readonly accessLog: (lines: Uint8Array) => void;
+  /** Hears that a worker's thread runs in the place of one that died. */
+  readonly workerReplaced?: () => void;
 }
 
 export interface DataPlane {
@@ -94,6 +96,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     streamSeries,
     log,
     lines: options.accessLog,
+    replaced: options.workerReplaced ?? (() => {}),
     acknowledged: () => {
       for (const look of waiting) look();
     },

@@ -10,6 +10,7 @@ import type { HealthChange } from "./health/endpoint-health.ts";
 import type { Health } from "./health/health.ts";
 import type { LoadRegistry } from "./loads.ts";
 import type { FromWorker, ListenOn, ToWorker, UnavailablePort, WorkerSettings, WorkerStart } from "./messages.ts";
+import { workerThread } from "./priority.ts";
 import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
 import type { StreamRegistry } from "./stream/counters.ts";
 
@@ -39,6 +40,8 @@ export interface WorkersOptions {
   readonly lines: (lines: Uint8Array<ArrayBuffer>) => void;
   readonly acknowledged: () => void;
   readonly unavailableChanged: () => void;
+  /** Another thread runs in the place of one that died. */
+  readonly replaced: () => void;
 }
 
 /** What each worker has to be told of series, by worker; null: nothing. */
@@ -171,7 +174,7 @@ export class Workers {
       workers: this.#options.starts.length,
       streamSeries: this.#options.streamSeries.everything(index),
     };
-    const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: `sluice-worker-${index}` });
+    const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: `${workerThread}-${index}` });
     const slot: Slot = {
       worker,
       startedAt: performance.now(),
@@ -253,6 +256,7 @@ export class Workers {
     if (this.#closing || this.#listenOn === null) return;
     const slot = this.#spawn(index);
     this.#slots[index] = slot;
+    slot.worker.once("online", this.#options.replaced);
     const { snapshot, keys } = this.#published;
     // It starts with the settings in force: with the Snapshot it serves all of the last change.
     const revision = this.#revision;

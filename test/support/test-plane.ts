@@ -74,7 +74,7 @@ export class TestPlane {
     this.events = events;
   }
 
-  static async start(change: Partial<DataPlaneSettings> = {}): Promise<TestPlane> {
+  static async start(change: Partial<DataPlaneSettings> = {}, workerReplaced?: () => void): Promise<TestPlane> {
     const settings = { ...testSettings, ...change };
     const lines: Record<string, unknown>[] = [];
     const nginxLines: string[] = [];
@@ -87,7 +87,13 @@ export class TestPlane {
         else nginxLines.push(line);
       }
     };
-    return new TestPlane(await startDataPlane({ settings, log, accessLog }), settings, { lines, nginxLines, events });
+    const plane = await startDataPlane({
+      settings,
+      log,
+      accessLog,
+      ...(workerReplaced === undefined ? {} : { workerReplaced }),
+    });
+    return new TestPlane(plane, settings, { lines, nginxLines, events });
   }
 
   /** Changes settings while it runs; those that are not named are as at the start. */
