@@ -3,7 +3,7 @@
  * is to HTTP/2 what forward.ts and relay.ts are to HTTP/1.1. Hot.
  */
 import type { FieldList } from "../wire/http2/head-reader.ts";
-import { errorCode } from "../wire/http2/protocol.ts";
+import { errorCode, offences } from "../wire/http2/protocol.ts";
 import type { Stream } from "../wire/http2/stream.ts";
 import { type Answer, readAnswer } from "../wire/http2-answer.ts";
 import { linesOf } from "../wire/http2-fields.ts";
@@ -278,7 +278,9 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     if (code === errorCode.refusedStream && !session.lost) return cause("refused-stream", "unsent", "");
     if (!session.lost) return cause("reset", "idempotent", `reset (${code})`);
     const unsent = session.writes === this.#openedAt;
-    return cause("reset", unsent ? "unsent" : "idempotent", "the connection was lost");
+    const why =
+      session.offence === null ? "the connection was lost" : `the connection was ended: ${offences[session.offence]}`;
+    return cause("reset", unsent ? "unsent" : "idempotent", why);
   }
 
   #fail(cause: ProxyFailure): void {

@@ -6,9 +6,11 @@ import type { Socket } from "node:net";
 import { HpackDecoder } from "../wire/hpack/decoder.ts";
 import { HpackEncoder } from "../wire/hpack/encoder.ts";
 import type { SessionOptions } from "../wire/http2/options.ts";
+
 import { BlockPool } from "../wire/http2/output.ts";
-import { setting } from "../wire/http2/protocol.ts";
-import { Session, type SessionOwner } from "../wire/http2/session.ts";
+import { type Offence, setting } from "../wire/http2/protocol.ts";
+import { Session } from "../wire/http2/session.ts";
+import type { SessionOwner } from "../wire/http2/session-owner.ts";
 import type { Stream, StreamHandler } from "../wire/http2/stream.ts";
 import { dial } from "./dial.ts";
 import type { Http2Sessions } from "./http2-sessions.ts";
@@ -111,6 +113,11 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
     return this.#session.over;
   }
 
+  /** What the endpoint did that we ended it for; null: nothing. */
+  get offence(): Offence | null {
+    return this.#session.offence;
+  }
+
   /** How often it has been written to: what was begun since is still here. */
   get writes(): number {
     return this.#session.sender.output.epoch;
@@ -166,6 +173,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   }
 
   failed(): void {
+    if (this.offence !== null) this.#pool.counters.http2Ended("upstream", this.offence);
     this.#retire();
     this.#end();
   }

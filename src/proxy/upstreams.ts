@@ -5,6 +5,7 @@
  */
 import type { Endpoint, Upstream } from "../model/snapshot.ts";
 import { isOverTls, sentName, tlsName } from "../model/upstream-tls.ts";
+import type { Offence } from "../wire/http2/protocol.ts";
 import type { ClientTls, TlsOptions } from "./client-tls.ts";
 import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
@@ -19,6 +20,7 @@ export interface PoolCounters {
   upstreamReused(): void;
   upstreamClosed(idle: boolean): void;
   connectFailed(): void;
+  http2Ended(side: "upstream", offence: Offence): void;
 }
 
 export interface PoolLimits {

@@ -4,8 +4,10 @@
  */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Peer } from "../proxy/exchange.ts";
 import type { Plane } from "../proxy/plane.ts";
 import type { Source } from "../proxy/read-buffer.ts";
+import type { Offence } from "../wire/http2/protocol.ts";
 
 /** A connection as the listeners know it, whatever protocol it speaks. */
 export interface ClientConnection {
@@ -51,4 +53,6 @@ export interface ConnectionHost {
   connectionClosed(connection: ClientConnection): void;
   tunnelOpened(socket: Duplex): void;
   refused(status: number): void;
+  /** An HTTP/2 connection is being ended for what its client has sent. */
+  ended(peer: Peer, offence: Offence): void;
 }

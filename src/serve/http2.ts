@@ -13,7 +13,8 @@ import type { FieldList } from "../wire/http2/head-reader.ts";
 import type { SessionOptions } from "../wire/http2/options.ts";
 import { BlockPool } from "../wire/http2/output.ts";
 import { setting } from "../wire/http2/protocol.ts";
-import { Session, type SessionOwner } from "../wire/http2/session.ts";
+import { Session } from "../wire/http2/session.ts";
+import type { SessionOwner } from "../wire/http2/session-owner.ts";
 import type { Stream } from "../wire/http2/stream.ts";
 import { writeHttp1Head } from "../wire/http2-head.ts";
 import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
@@ -129,6 +130,8 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
   }
 
   failed(): void {
+    const { offence } = this.#session;
+    if (offence !== null) this.host.ended(this.peer, offence);
     this.#end();
   }
 

@@ -8,6 +8,7 @@ import type { Host } from "../model/snapshot.ts";
 import type { PeerTls } from "../proxy/client-auth.ts";
 import type { Peer } from "../proxy/exchange.ts";
 import { clientHeaders } from "../wire/forwarded.ts";
+import type { Offence } from "../wire/http2/protocol.ts";
 import { bareAddress } from "./address-set.ts";
 import { adopt } from "./adopt.ts";
 import {
@@ -38,6 +39,8 @@ export interface ListenerReports {
   acceptFailed(error: Error): void;
   /** A connection was closed, for it did not begin with a PROXY protocol header. */
   headerRefused(header: RefusedHeader): void;
+  /** An HTTP/2 connection was ended for what the client of that address sent. */
+  http2Ended(address: string, offence: Offence): void;
 }
 
 export class Listeners implements ConnectionHost {
@@ -172,6 +175,11 @@ export class Listeners implements ConnectionHost {
 
   refused(status: number): void {
     this.plane.counters.refused(status);
+  }
+
+  ended(peer: Peer, offence: Offence): void {
+    this.plane.counters.http2Ended("client", offence);
+    this.#reports.http2Ended(peer.address, offence);
   }
 
   #handshake(socket: Socket, serverName: string): void {

@@ -10,6 +10,9 @@ import type { BulkMetric, Metric, PlainMetric, Reading, Sample } from "./metric.
 import {
   durationBounds,
   headerRefusals,
+  http2OffenceSlot,
+  http2Offences,
+  http2Sides,
   loopDelayBounds,
   refusedStatuses,
   seriesLayout,
@@ -100,6 +103,21 @@ export const metrics: readonly Metric[] = [
     samples: (reading) =>
       headerRefusals
         .map((reason, slot) => ({ labels: { reason }, value: sum(reading, workerLayout.headersRefused + slot) }))
+        .filter(({ value }) => value > 0),
+  },
+  {
+    name: "sluice_http2_connections_ended_total",
+    type: "counter",
+    labels: ["side", "reason"],
+    help: "HTTP/2 connections ended for what the other side sent, which is a client or an upstream: too many streams reset (resets), too many mistakes on streams (mistakes), too many frames that bring nothing forward (frames), a head without end (head), or what is no HTTP/2 (protocol).",
+    samples: (reading) =>
+      http2Sides
+        .flatMap((side) =>
+          http2Offences.map((reason) => ({
+            labels: { side, reason },
+            value: sum(reading, http2OffenceSlot(side, reason)),
+          })),
+        )
         .filter(({ value }) => value > 0),
   },
   {

@@ -4,6 +4,8 @@
  * sees a value at most a moment old. Every method here is on the hot path. Which series exist is decided in series.ts.
  */
 
+import { type Offence, offences } from "../wire/http2/protocol.ts";
+
 /** Upper bounds of the request and upstream duration histograms, in seconds; the last bucket is +Inf. */
 export const durationBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 /** Upper bounds of the event-loop delay histogram, in seconds; the last bucket is +Inf. */
@@ -69,6 +71,10 @@ export class SeriesCounters {
 /** Statuses that requests are refused with before a route is known; the last slot is for all others. */
 export const refusedStatuses = [400, 408, 413, 414, 417, 421, 431, 500, 501, 503, 505] as const;
 
+/** Who ends HTTP/2 connections by what they send, and by what: every offence of either side. */
+export const http2Sides = ["client", "upstream"] as const;
+export const http2Offences = Object.keys(offences) as Offence[];
+
 /** Why a connection is closed for want of a PROXY protocol header. */
 export const headerRefusals = ["malformed", "timeout", "ended"] as const;
 
@@ -97,7 +103,9 @@ export const workerLayout = {
   refused: 24,
   /** Counts a bucket (not cumulative), then the sum in seconds. */
   loopDelay: 40,
-  size: 56,
+  /** HTTP/2 connections ended for what the peer sends, by http2Sides and http2Offences. */
+  http2Offences: 52,
+  size: 64,
 } as const;
 
 /** What one worker counts whatever the route. */
@@ -149,6 +157,11 @@ export class WorkerCounters {
   /** A connection did not begin with a PROXY protocol header, as it should have. */
   headerRefused(reason: (typeof headerRefusals)[number]): void {
     add(this.#slots, workerLayout.headersRefused + headerRefusals.indexOf(reason), 1);
+  }
+
+  /** An HTTP/2 connection was ended for what that side sent. */
+  http2Ended(side: (typeof http2Sides)[number], offence: Offence): void {
+    add(this.#slots, http2OffenceSlot(side, offence), 1);
   }
 
   /** A connection to an upstream is established and in use. */
@@ -204,6 +217,12 @@ export class WorkerCounters {
   loopBusy(seconds: number): void {
     add(this.#slots, workerLayout.busy, seconds);
   }
+}
+
+/** Where a worker keeps that count. */
+export function http2OffenceSlot(side: (typeof http2Sides)[number], offence: Offence): number {
+  const row = http2Sides.indexOf(side) * http2Offences.length;
+  return workerLayout.http2Offences + row + http2Offences.indexOf(offence);
 }
 
 /** The slot, from 0, of a status of the classes 1xx to 5xx. */

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { RequestExchange } from "../proxy/exchange.ts";
 import type { ProxyFailure } from "../proxy/failure.ts";
+import { type Offence, offences } from "../wire/http2/protocol.ts";
 import { AccessLog } from "./access-record.ts";
 import { collectAfterLoading } from "./collect.ts";
 import type { RefusedHeader } from "./front/proxy-header.ts";
@@ -26,6 +27,8 @@ import { WorkerPlane } from "./worker-plane.ts";
 const failuresToldPerSecond = 10;
 /** Connections without a PROXY protocol header told in the log a second, for the same reason. */
 const headersToldPerSecond = 1;
+/** Floods of HTTP/2 told in the log a second. */
+const floodsToldPerSecond = 1;
 
 const port = parentPort;
 if (port !== null) run(workerData as WorkerStart);
@@ -70,7 +73,7 @@ function run(start: WorkerStart): void {
     log: (record) => accessLog.writeStream(record),
     report: acceptFailed,
   };
-  const reports = { acceptFailed, headerRefused: headerReporter() };
+  const reports = { acceptFailed, headerRefused: headerReporter(), http2Ended: floodReporter() };
   const listeners = new Listeners(plane, settings, tls, streamHost, reports);
   const streams = new StreamPorts({
     host: streamHost,
@@ -172,6 +175,19 @@ function headerReporter(): (header: RefusedHeader) => void {
   return ({ address, reason }) => {
     const message = "a connection without a PROXY protocol header was closed";
     if (mayTell()) send({ kind: "log", level, message, fields: { peer: address, reason } });
+  };
+}
+
+/** Tells which client of HTTP/2 was sent away. Who merely speaks it wrongly harms nobody: they are counted, and not told. */
+function floodReporter(): (peer: string, offence: Offence) => void {
+  const level = "warn";
+  const mayTell = rateLimited(floodsToldPerSecond, (count) => {
+    send({ kind: "log", level, message: "more clients of HTTP/2 were sent away", fields: { count } });
+  });
+  return (peer, offence) => {
+    if (offence === "protocol" || !mayTell()) return;
+    const message = "a client of HTTP/2 was sent away";
+    send({ kind: "log", level, message, fields: { peer, reason: offences[offence] } });
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Snapshot } from "../../src/model/snapshot.ts";
-import { workerLayout } from "../../src/serve/shared.ts";
+import { http2OffenceSlot, http2Offences, workerLayout } from "../../src/serve/shared.ts";
 import { errorCode, flag, frameType } from "../../src/wire/http2/protocol.ts";
 import {
   block,
@@ -56,6 +56,10 @@ describe("upstreams that break HTTP/2", () => {
     return upstream;
   }
 
+  const ended = (): number => {
+    const slots = new Float64Array(plane.plane.counters[0] ?? new SharedArrayBuffer(0));
+    return http2Offences.reduce((sum, offence) => sum + (slots[http2OffenceSlot("upstream", offence)] ?? 0), 0);
+  };
   const status = async (request: string): Promise<number> =>
     Number((await plane.request(request)).startLine.split(" ")[1]);
 
@@ -108,9 +112,27 @@ describe("upstreams that break HTTP/2", () => {
       ],
     ],
   ];
+  it("are told of in the log with what they did", async () => {
+    const flood = Buffer.concat(Array(5_000).fill(settings()));
+    const upstream = await rawHttp2Upstream((connection) => answering(() => [flood])(connection));
+    upstreams.push(upstream);
+    // Of its own: what is told a second has a limit.
+    const other = await TestPlane.start();
+    await other.publish(routeTo(upstream.port));
+    await other.request(post);
+    const told = (): unknown => other.events.find(({ message }) => message === "upstream failed")?.fields;
+    await until(() => told() !== undefined, "the line");
+    assert.match(
+      JSON.stringify(told()),
+      /the connection was ended: it sends too many frames that bring nothing forward/,
+    );
+    await other.stop();
+  });
+
   for (const [what, code, bytes] of ofConnection) {
     it(`ends the connection of one that ${what}, and goes on with another`, async () => {
       let gone = "";
+      const before = ended();
       const upstream = await upstreamThat((connection, count) => {
         if (count > 1) {
           void connection.wait(frameType.headers, 1).then(() => connection.send(headers(1, good)));
@@ -125,6 +147,7 @@ describe("upstreams that break HTTP/2", () => {
       assert.equal(await status(post), 502);
       await until(() => gone !== "", "the good-bye");
       assert.equal(gone, code);
+      assert.equal(ended(), before + 1);
       assert.equal(await status(get), 200);
       assert.equal(upstream.accepted, 2);
     });

@@ -74,6 +74,7 @@ describe("the connections of an endpoint over HTTP/2", () => {
       upstreamReused: () => counted.push("reused"),
       upstreamClosed: () => counted.push("closed"),
       connectFailed: () => counted.push("failed"),
+      http2Ended() {},
     };
     const limits = { ...defaultPoolLimits, idleTimeout };
     pool = new EndpointPool({ address: "127.0.0.1", port: upstream.port }, null, 0, limits, wheel, counters);
@@ -156,6 +157,7 @@ describe("the connections of an endpoint over HTTP/2", () => {
     const far = new EndpointPool(silent, null, 0, defaultPoolLimits, wheel, {
       ...counters,
       connectFailed: () => failed++,
+      http2Ended() {},
     });
     const request = new Request(far).start();
     pass(6_000);

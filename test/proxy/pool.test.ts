@@ -12,6 +12,7 @@ const counters: PoolCounters = {
   upstreamReused() {},
   upstreamClosed() {},
   connectFailed() {},
+  http2Ended() {},
 };
 
 describe("the idle connections of an endpoint", () => {

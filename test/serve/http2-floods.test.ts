@@ -3,7 +3,8 @@
  * anything, and those who do a little of the same honestly are served. Raw frames over real connections.
  */
 import assert from "node:assert/strict";
-import { flag, frameType, setting } from "../../src/wire/http2/protocol.ts";
+import { http2OffenceSlot } from "../../src/serve/shared.ts";
+import { flag, frameType, type Offence, setting } from "../../src/wire/http2/protocol.ts";
 import {
   block,
   data,
@@ -24,8 +25,14 @@ const large = 2 ** 31 - 1;
 const idOf = (index: number): number => index * 2 + 1;
 const half = block(getFields).subarray(0, 10);
 
-/** The beginning, what is sent again and again, and how often at most. */
-type Flood = readonly [what: string, first: readonly Buffer[], again: (index: number) => Buffer, times: number];
+/** The beginning, what is sent again and again, how often at most, and what it is counted as. */
+type Flood = readonly [
+  what: string,
+  first: readonly Buffer[],
+  again: (index: number) => Buffer,
+  times: number,
+  reason: Offence,
+];
 
 const floods: readonly Flood[] = [
   [
@@ -33,60 +40,86 @@ const floods: readonly Flood[] = [
     [],
     (index) => Buffer.concat([headers(idOf(index), getFields), rstStream(idOf(index), 8)]),
     400,
+    "resets",
   ],
   [
     "streams that have themselves reset (CVE-2025-8671)",
     [],
     (index) => Buffer.concat([headers(idOf(index), postFields, false), windowUpdate(idOf(index), 0)]),
     400,
+    "mistakes",
   ],
-  ["requests that are malformed", [], (index) => headers(idOf(index), [...getFields, ["te", "gzip"]]), 400],
-  ["requests that are refused", [], (index) => headers(idOf(index), [...getFields, ["host", "b.example"]]), 400],
-  ["DATA for streams that have ended", [headers(1, getFields)], () => data(1, "x", false), 10_000],
+  ["requests that are malformed", [], (index) => headers(idOf(index), [...getFields, ["te", "gzip"]]), 400, "mistakes"],
+  [
+    "requests that are refused",
+    [],
+    (index) => headers(idOf(index), [...getFields, ["host", "b.example"]]),
+    400,
+    "mistakes",
+  ],
+  ["DATA for streams that have ended", [headers(1, getFields)], () => data(1, "x", false), 10_000, "frames"],
   [
     "CONTINUATION without content (CVE-2024-27316)",
     [frame(frameType.headers, 0, 1, half)],
     () => frame(frameType.continuation, 0, 1),
     10_000,
+    "frames",
   ],
   [
     "CONTINUATION without end (CVE-2024-27316)",
     [frame(frameType.headers, 0, 1, half)],
     () => frame(frameType.continuation, 0, 1, Buffer.alloc(1_000, 0x82)),
     200,
+    "head",
   ],
-  ["PING (CVE-2019-9512)", [], () => frame(frameType.ping, 0, 0, "12345678"), 10_000],
-  ["SETTINGS (CVE-2019-9515)", [], () => settings(), 10_000],
+  ["PING (CVE-2019-9512)", [], () => frame(frameType.ping, 0, 0, "12345678"), 10_000, "frames"],
+  ["SETTINGS (CVE-2019-9515)", [], () => settings(), 10_000, "frames"],
   [
     "SETTINGS that change all windows",
     [],
     (index) => settings(...Array.from({ length: 100 }, () => [setting.initialWindowSize, index] as const)),
     2_000,
+    "frames",
   ],
-  ["acknowledgements", [], () => frame(frameType.settings, flag.ack, 0), 10_000],
-  ["DATA without content (CVE-2019-9518)", [headers(1, postFields, false)], () => frame(frameType.data, 0, 1), 10_000],
+  ["acknowledgements", [], () => frame(frameType.settings, flag.ack, 0), 10_000, "frames"],
+  [
+    "DATA without content (CVE-2019-9518)",
+    [headers(1, postFields, false)],
+    () => frame(frameType.data, 0, 1),
+    10_000,
+    "frames",
+  ],
   [
     "DATA of padding alone",
     [headers(1, postFields, false)],
     () => frame(frameType.data, flag.padded, 1, Buffer.from([1, 0])),
     10_000,
+    "frames",
   ],
-  ["WINDOW_UPDATE", [], () => windowUpdate(0, 1), 10_000],
+  ["WINDOW_UPDATE", [], () => windowUpdate(0, 1), 10_000, "frames"],
   [
     "windows of one byte (CVE-2019-9511, CVE-2019-9517)",
     [settings([setting.initialWindowSize, 0]), headers(1, [...getFields, ["x-large", "1"]])],
     () => windowUpdate(1, 1),
     10_000,
+    "frames",
   ],
-  ["PRIORITY (CVE-2019-9513)", [], (index) => frame(frameType.priority, 0, idOf(index), "\0\0\0\0\x10"), 10_000],
+  [
+    "PRIORITY (CVE-2019-9513)",
+    [],
+    (index) => frame(frameType.priority, 0, idOf(index), "\0\0\0\0\x10"),
+    10_000,
+    "frames",
+  ],
   [
     "RST_STREAM for a stream that is over (CVE-2019-9514)",
     [headers(1, getFields), rstStream(1, 8)],
     () => rstStream(1, 8),
     10_000,
+    "frames",
   ],
-  ["GOAWAY", [], () => frame(frameType.goaway, 0, 0, Buffer.concat([uint32(0), uint32(0)])), 10_000],
-  ["frames of an unknown type", [], () => frame(0x77, 0, 0, "x"), 10_000],
+  ["GOAWAY", [], () => frame(frameType.goaway, 0, 0, Buffer.concat([uint32(0), uint32(0)])), 10_000, "frames"],
+  ["frames of an unknown type", [], () => frame(0x77, 0, 0, "x"), 10_000, "frames"],
 ];
 
 describe("floods of HTTP/2 frames", () => {
@@ -108,15 +141,21 @@ describe("floods of HTTP/2 frames", () => {
     await plane.stop();
     await upstream.stop();
   });
+  function ended(reason: Offence): number {
+    return (
+      new Float64Array(plane.plane.counters[0] ?? new SharedArrayBuffer(0))[http2OffenceSlot("client", reason)] ?? 0
+    );
+  }
   beforeEach(async () => {
     asked = 0;
     await plane.serve([upstream.port]);
   });
 
-  for (const [what, first, again, times] of floods) {
+  for (const [what, first, again, times, reason] of floods) {
     it(`ends with a client that sends too many: ${what}`, async () => {
       const client = await RawHttp2.open(plane.plane.ports.https);
       const honest = await RawHttp2.open(plane.plane.ports.https);
+      const before = ended(reason);
       client.send(...first);
       for (let index = 0; index < times && !client.closed; index += 20) {
         client.send(...Array.from({ length: 20 }, (_, step) => again(index + step + 1)));
@@ -124,10 +163,36 @@ describe("floods of HTTP/2 frames", () => {
       }
       assert.equal(nameOf(await client.goneWith()), "enhanceYourCalm");
       assert.ok(asked <= 250, `${asked} requests reached the upstream`);
+      await until(() => ended(reason) === before + 1, `the count of ${reason}`);
       await honest.serves(1);
       honest.close();
     });
   }
+
+  it("are told in the log with whom they came from, once a second at most", async () => {
+    // Of its own: what was told of others in this second counts, too.
+    const other = await TestPlane.start();
+    const flood = Buffer.concat(Array(5_000).fill(frame(frameType.ping, 0, 0, "12345678")));
+    const clients = await Promise.all(Array.from({ length: 20 }, () => RawHttp2.open(other.plane.ports.https)));
+    const from = performance.now();
+    for (const client of clients) client.send(flood);
+    await Promise.all(clients.map((client) => client.goneWith()));
+    const told = (): readonly object[] =>
+      other.events.filter(({ message }) => message === "a client of HTTP/2 was sent away").map(({ fields }) => fields);
+    await until(() => told().length > 0, "the line");
+    assert.deepEqual(told()[0], { peer: "127.0.0.1", reason: "it sends too many frames that bring nothing forward" });
+    const seconds = Math.ceil((performance.now() - from) / 1_000);
+    assert.ok(told().length <= seconds + 1, `${told().length} lines in ${seconds} s`);
+    await other.stop();
+  });
+
+  it("are not what a client is counted for that breaks the protocol", async () => {
+    const before = ended("protocol");
+    const client = await RawHttp2.open(plane.plane.ports.https);
+    client.send(frame(frameType.data, 0, 0, "x"));
+    assert.equal(nameOf(await client.goneWith()), "protocolError");
+    await until(() => ended("protocol") === before + 1, "the count");
+  });
 
   it("serves a client that sends a little of everything with each of its many requests", async () => {
     const client = await RawHttp2.open(plane.plane.ports.https);

@@ -42,6 +42,7 @@ class Waiting {
       },
       tunnelOpened() {},
       refused() {},
+      ended() {},
     };
     const [near, far] = duplexPair();
     this.client = new RawHttp2(far);

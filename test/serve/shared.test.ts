@@ -5,6 +5,9 @@ import fc from "fast-check";
 import { monitorLoop } from "../../src/serve/loop-monitor.ts";
 import {
   durationBounds,
+  headerRefusals,
+  http2Offences,
+  http2Sides,
   loopDelayBounds,
   SeriesCounters,
   seriesLayout,
@@ -149,6 +152,10 @@ describe("the counters of a worker", () => {
       (counters) => counters.loopBusy(1),
       ...[400, 408, 413, 414, 417, 421, 431, 500, 501, 503, 505, 418].map(
         (status) => (counters: WorkerCounters) => counters.refused(status),
+      ),
+      ...headerRefusals.map((reason) => (counters: WorkerCounters) => counters.headerRefused(reason)),
+      ...http2Sides.flatMap((side) =>
+        http2Offences.map((offence) => (counters: WorkerCounters) => counters.http2Ended(side, offence)),
       ),
     ];
     const seen = new Set<number>();

@@ -27,6 +27,7 @@ const counters = {
   upstreamReused() {},
   upstreamClosed() {},
   connectFailed() {},
+  http2Ended() {},
 };
 
 export function pool(index: number): EndpointPool {

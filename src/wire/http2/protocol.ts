@@ -33,6 +33,19 @@ export const errorCode = {
   http11Required: 13,
 } as const;
 
+/**
+ * Why a connection is ended for what its peer sends: too much of what costs the peer next to nothing, which has
+ * ENHANCE_YOUR_CALM for an answer, or what breaks the protocol. Each with what it is to be called.
+ */
+export const offences = {
+  resets: "it resets too many streams",
+  mistakes: "it makes too many mistakes on streams",
+  frames: "it sends too many frames that bring nothing forward",
+  head: "it sends a head without end",
+  protocol: "it breaks the protocol (RFC 9113)",
+} as const;
+export type Offence = keyof typeof offences;
+
 export const setting = {
   headerTableSize: 1,
   enablePush: 2,

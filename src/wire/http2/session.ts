@@ -5,29 +5,16 @@
  */
 import { Budget } from "./budget.ts";
 import { type FrameReader as Frame, FrameReader } from "./frame-reader.ts";
-import type { FieldDecoder, FieldList } from "./head-reader.ts";
+import type { FieldDecoder } from "./head-reader.ts";
 import type { SessionOptions } from "./options.ts";
 import type { BlockPool } from "./output.ts";
-import { defaultWindow, errorCode, flag, frameType, largest, preface } from "./protocol.ts";
+import { defaultWindow, errorCode, flag, frameType, largest, type Offence, preface } from "./protocol.ts";
 import { dependsOnItself, Receiver } from "./receiver.ts";
 import { type FieldEncoder, Sender } from "./sender.ts";
+import type { SessionOwner } from "./session-owner.ts";
 import { PeerSettings, readSettings, settingsPayload } from "./settings.ts";
 import { Stream, type StreamHandler } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
-
-/** Whoever holds the connection. */
-export interface SessionOwner {
-  /** Something waits to be written: take() it before this thread waits for anything else. Called once until then. */
-  sendSoon(): void;
-  /** Role of the server: a request. `ended`: it has no body. The stream's handler is to be set before all else. */
-  request(stream: Stream, list: FieldList, ended: boolean): void;
-  /** The peer has told its settings: see Session.peer. */
-  settled(): void;
-  /** The peer takes no new streams; those that it will not begin on are closed next, with REFUSED_STREAM. */
-  goingAway(): void;
-  /** The connection is of no use any more, as the peer is being told: write what waits, then close it. */
-  failed(code: number): void;
-}
 
 /** Bytes of our encoder's table, where the peer allows as many. */
 const tableAtMost = 4096;
@@ -39,6 +26,8 @@ export class Session {
   readonly sender: Sender;
   readonly owner: SessionOwner;
   readonly streams = new StreamTable();
+  /** Why it has failed; null: it has not. */
+  offence: Offence | null = null;
   readonly #reader = new FrameReader();
   readonly #receiver: Receiver;
   readonly #resets: Budget;
@@ -50,6 +39,8 @@ export class Session {
   #acknowledged = false;
   #over = false;
   #now = 0;
+  /** Of what there was too much; without a budget of its own are heads. */
+  #excess: Offence = "head";
 
   constructor(
     owner: SessionOwner,
@@ -143,6 +134,7 @@ export class Session {
   /** An error of the connection: says good-bye, ends all streams, tells the owner (5.4.1). */
   fail(code: number): void {
     if (this.#over) return;
+    this.offence = code === errorCode.enhanceYourCalm ? this.#excess : "protocol";
     this.sender.goAway(this.#lastOfPeer, code);
     this.abandon();
     this.owner.failed(code);
@@ -171,7 +163,7 @@ export class Session {
 
   /** The peer has asked for what costs it nothing, and us something. */
   countMistake(): void {
-    if (!this.#mistakes.spend(1, this.#now)) this.fail(errorCode.enhanceYourCalm);
+    if (!this.#mistakes.spend(1, this.#now)) this.fail(this.#tooMuch("mistakes"));
   }
 
   /** A stream is over, and has nothing more to tell the peer. */
@@ -187,7 +179,7 @@ export class Session {
 
   /** A frame brings nobody forward, or is as much work as so many of them: the code of an error if there were too many. */
   spendIdle(count: number): number | null {
-    return this.#idle.spend(count, this.#now) ? null : errorCode.enhanceYourCalm;
+    return this.#idle.spend(count, this.#now) ? null : this.#tooMuch("frames");
   }
 
   /** Something went forward that such frames may belong to. */
@@ -202,6 +194,11 @@ export class Session {
   /** Servers open no streams. */
   get #lastOfPeer(): number {
     return this.#isServer ? Math.max(0, this.streams.last) : 0;
+  }
+
+  #tooMuch(offence: Offence): number {
+    this.#excess = offence;
+    return errorCode.enhanceYourCalm;
   }
 
   /** A stream can go no further, which is no reason to lose an answer that is there. */
@@ -285,7 +282,7 @@ export class Session {
     // 8.1: a server that has said all may ask for the rest of the request not to be sent.
     if (code === errorCode.noError) this.#part(stream, code);
     else this.close(stream, code);
-    return this.#resets.spend(1, this.#now) ? null : errorCode.enhanceYourCalm;
+    return this.#resets.spend(1, this.#now) ? null : this.#tooMuch("resets");
   }
 
   #settings({ streamId, flags, bytes, from, to, length }: Frame): number | null {

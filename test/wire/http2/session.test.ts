@@ -10,7 +10,8 @@ import type { FieldList } from "../../../src/wire/http2/head-reader.ts";
 import type { SessionOptions } from "../../../src/wire/http2/options.ts";
 import { BlockPool } from "../../../src/wire/http2/output.ts";
 import { errorCode, flag, frameType, preface, setting } from "../../../src/wire/http2/protocol.ts";
-import { Session, type SessionOwner } from "../../../src/wire/http2/session.ts";
+import { Session } from "../../../src/wire/http2/session.ts";
+import type { SessionOwner } from "../../../src/wire/http2/session-owner.ts";
 import type { Stream, StreamHandler } from "../../../src/wire/http2/stream.ts";
 import { data, frame, headers, settings, windowUpdate } from "../../support/raw-http2.ts";
 
