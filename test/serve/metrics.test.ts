@@ -239,7 +239,7 @@ describe("/metrics", () => {
 describe("the metric table", () => {
   it("names metrics as Prometheus asks: prefix, unit, and _total for counters", () => {
     for (const { name, type, help } of metrics) {
-      assert.match(name, /^sluice_[a-z_]+$/);
+      assert.match(name, /^sluice_[a-z][a-z0-9_]+$/);
       assert.equal(name.endsWith("_total"), type === "counter", name);
       assert.match(help, /^[^\\\n|]+\.$/);
     }
