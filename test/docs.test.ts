@@ -66,7 +66,8 @@ describe("the documentation", () => {
         if (!others.has(flag)) assert.ok(flags.has(flag), `${page}: --${flag}`);
       }
       for (const [variable] of text.matchAll(/SLUICE_(?!TEST_)[A-Z_]+/g)) assert.ok(variables.has(variable), variable);
-      for (const [metric] of text.matchAll(/\bsluice_[a-z0-9_]+/g)) assert.ok(metrics.includes(`\`${metric}\``), metric);
+      for (const [metric] of text.matchAll(/\bsluice_[a-z0-9_]+/g))
+        assert.ok(metrics.includes(`\`${metric}\``), metric);
       for (const [, code = ""] of text.matchAll(/\[([A-Z][a-z]+[A-Za-z]+)\]`/g)) assert.ok(code in problemCodes, code);
     }
   });
