@@ -233,7 +233,10 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     this.#interim += answer.lines.length + 32;
     if (this.#interim > interimAtMost) {
       this.#fail(failure("bad-response", "upstream", `${this.#pool?.address}: too many interim responses`));
-    } else this.#client.interim(answer.status, answer.lines);
+      return;
+    }
+    // As of HTTP/1.1: 100 was answered by ourselves, if it was asked for, and the upstream was asked for none (RFC 9110, 15.2).
+    if (answer.status !== 100) this.#client.interim(answer.status, answer.lines);
   }
 
   #begin(answer: Answer, ended: boolean): void {

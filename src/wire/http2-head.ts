@@ -31,6 +31,7 @@ export function writeHttp1Head(
   let protocol = "";
   let lines = "";
   let cookies = "";
+  let keys = "";
   let hasLength = false;
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at] ?? "";
@@ -48,7 +49,8 @@ export function writeHttp1Head(
     if (name === "host") {
       if (host !== null) return refuse(400, "more than one Host");
       host = value;
-    } else if (name === "cookie") cookies = cookies === "" ? value : `${cookies}; ${value}`;
+    } else if (name === "sec-websocket-key") keys += `${name}: ${value}\r\n`;
+    else if (name === "cookie") cookies = cookies === "" ? value : `${cookies}; ${value}`;
     else {
       if (name === "content-length") hasLength = true;
       lines += `${name}: ${value}\r\n`;
@@ -63,8 +65,11 @@ export function writeHttp1Head(
   if (method === "CONNECT" && !webSocket) return refuse(405, "CONNECT");
   if (webSocket) {
     method = "GET";
-    lines += `Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: ${webSocketKey()}\r\n`;
+    // RFC 8441, 5: a client has no use for a key of its own, whose answer it would not get; two are no handshake.
+    keys = `Sec-WebSocket-Key: ${webSocketKey()}\r\n`;
+    lines += "Connection: upgrade\r\nUpgrade: websocket\r\n";
   } else if (!ended && !hasLength) lines += "Transfer-Encoding: chunked\r\n";
+  lines += keys;
   if (/[\r\n\0]/.test(method + path + (authority ?? "") + (host ?? "")) || method.includes(" ") || path.includes(" ")) {
     return refuse(400, "a pseudo-header that no request line can hold");
   }

@@ -18,7 +18,7 @@ import {
 import type { AddressInfo } from "node:net";
 import type { Snapshot } from "../../src/model/snapshot.ts";
 import { valuesOf } from "../support/message-reader.ts";
-import { closedPort, oneRoute, TestPlane, until } from "../support/test-plane.ts";
+import { answering, closedPort, ok, oneRoute, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 
 type Serve = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
@@ -261,6 +261,45 @@ describe("HTTP/2 to upstreams", () => {
     }
     client.socket.destroy();
   });
+
+  for (const protocol of ["HTTP/1.1", "HTTP/2"] as const) {
+    it(`lets no client see a 100 of an upstream of ${protocol}, which nobody has asked for it, but every other interim answer`, async () => {
+      let old: TestUpstream | null = null;
+      if (protocol === "HTTP/2") {
+        await upstreamThat((stream) => {
+          for (const status of [100, 103, 100]) stream.additionalHeaders({ ":status": status });
+          stream.respond({ ":status": 200 });
+          stream.end("done");
+        });
+      } else {
+        const interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n";
+        old = await TestUpstream.start(answering(() => `${interim}${ok("done")}`));
+        await plane.serve([old.port]);
+      }
+      for (const [lines, body, expected] of [
+        ["", "", [103, 200]],
+        // The one is our own, sent once there is an upstream to take the body.
+        ["Content-Length: 2\r\nExpect: 100-continue\r\n", "hi", [100, 103, 200]],
+      ] as const) {
+        const statuses: number[] = [];
+        const client = await plane.connect();
+        client.send(`POST / HTTP/1.1\r\nHost: a.example\r\n${lines}\r\n`);
+        while (statuses.at(-1) !== 200) {
+          const { startLine } = await client.response();
+          statuses.push(Number(startLine.split(" ")[1]));
+          if (statuses.length === 1) client.send(body);
+        }
+        assert.deepEqual(statuses, expected);
+        client.socket.destroy();
+        const stream = call("/", lines === "" ? {} : { expect: "100-continue" });
+        const seen: number[] = [];
+        stream.on("headers", (headers: IncomingHttpHeaders) => seen.push(Number(headers[":status"])));
+        const answer = await finish(stream, body);
+        assert.deepEqual([...seen, answer.status], expected);
+      }
+      await old?.stop();
+    });
+  }
 
   it("serves HTTP/1.1 clients from an HTTP/2 upstream", async () => {
     await upstreamThat((stream) => {

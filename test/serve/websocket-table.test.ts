@@ -239,6 +239,21 @@ describe("the WebSocket protocol through Sluice", () => {
     });
   }
 
+  it("is opened with one key, ours, for a client of HTTP/2 that sends one of its own", async () => {
+    const keys: (string | readonly string[] | undefined)[] = [];
+    lenient.once("connection", (_socket, request) => keys.push(request.headersDistinct["sec-websocket-key"]));
+    const { stream, reader, headers } = await open("HTTP/2", "/", [`Sec-WebSocket-Key: ${key}`]);
+    stream.write(encodeMasked(frame(text, "through")));
+    await expect(reader, [frame(text, "through")]);
+    stream.destroy();
+    assert.deepEqual(
+      keys.map((each) => each?.length),
+      [1],
+    );
+    assert.notDeepEqual(keys, [[key]]);
+    assert.deepEqual(valuesOf(headers, "sec-websocket-accept"), []);
+  });
+
   async function open(way: (typeof ways)[number], path = "/", lines: readonly string[] = []): Promise<Opened> {
     if (way === "HTTP/2") return openStream(path, lines);
     const { http, https } = plane.plane.ports;

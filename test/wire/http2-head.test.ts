@@ -71,6 +71,16 @@ describe("an HTTP/2 request head", () => {
     assert.deepEqual([head.value("sec-websocket-key"), head.value("sec-websocket-version")], ["key==", "13"]);
   });
 
+  it("has one key in that handshake, and not the client's, who keeps it in any other request", () => {
+    const own = ["sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-key", "b3RoZXI="];
+    const head = read([":method", "CONNECT", ":protocol", "websocket", ":authority", "a", ":path", "/", ...own], false);
+    assert.ok(typeof head === "object");
+    assert.equal(head.forwarded, "Sec-WebSocket-Key: key==\r\n");
+    const other = read([":method", "GET", ":authority", "a", ":path", "/", ...own.slice(0, 2)], true);
+    assert.ok(typeof other === "object");
+    assert.equal(other.value("sec-websocket-key"), own[1]);
+  });
+
   it("never becomes two requests, whatever its fields hold", () => {
     const text = fc.oneof(
       fc.string({ unit: "binary" }),
