@@ -46,7 +46,12 @@ export function applyConfigMap(configMap: ConfigMap | null, base: Settings, star
   if (base.configMapName === null) return { settings: base, problems: [] };
   const [namespace = "", name = ""] = base.configMapName.split("/");
   const object: ObjectRef = { kind: "ConfigMap", namespace, name };
-  const reading = new Reading(object, configMap?.data ?? new Map(), base);
+  const origin = configMap?.meta.origin;
+  const reading = new Reading(
+    { object, ...(origin === undefined ? {} : { origin }) },
+    configMap?.data ?? new Map(),
+    base,
+  );
   if (configMap === null)
     reading.tell(
       "",
@@ -72,14 +77,15 @@ export function isLive(key: string): boolean {
 }
 
 class Reading {
-  readonly object: ObjectRef;
+  /** What every Problem has: the ConfigMap, and where it was read. */
+  readonly place: Pick<Problem, "object" | "origin">;
   readonly data: ReadonlyMap<string, string>;
   readonly base: Settings;
   readonly settings: { -readonly [F in Field]: Settings[F] };
   readonly problems: Problem[] = [];
 
-  constructor(object: ObjectRef, data: ReadonlyMap<string, string>, base: Settings) {
-    this.object = object;
+  constructor(place: Pick<Problem, "object" | "origin">, data: ReadonlyMap<string, string>, base: Settings) {
+    this.place = place;
     this.data = data;
     this.base = base;
     this.settings = { ...base };
@@ -88,7 +94,7 @@ class Reading {
   /** `key` "": the whole object. */
   tell(key: string, code: ProblemCode, message: string): void {
     const field = key === "" ? "" : `data.${cut(key)}`;
-    this.problems.push({ code, object: this.object, field, message });
+    this.problems.push({ ...this.place, code, field, message });
   }
 }
 
@@ -204,7 +210,7 @@ function showAs<F extends Field>(setting: Setting<Settings[F]>, value: Settings[
 
 /** `text` null: it is not to be told. */
 function invalid(text: string | null, wants: string, instead: string): string {
-  return `${text === null ? "the value" : quote(text)} is not understood, ${instead || "none"} counts; write ${wants}`;
+  return `${text === null ? "the value" : quote(text)} is not understood, ${instead || "the default"} counts; write ${wants}`;
 }
 
 function unknown(key: string): string {

@@ -121,7 +121,7 @@ describe("the ConfigMap of settings", () => {
   it("tells the ticket key to nobody, good or bad", () => {
     const bad = Buffer.alloc(47, "key").toString("base64");
     assert.deepEqual(told(apply({ "ssl-session-ticket-key": bad }).problems), [
-      "InvalidSetting data.ssl-session-ticket-key the value is not understood, none counts; write 48 or 80 random bytes in base64, from: openssl rand -base64 80",
+      "InvalidSetting data.ssl-session-ticket-key the value is not understood, the default counts; write 48 or 80 random bytes in base64, from: openssl rand -base64 80",
     ]);
     const before = flags(`--ssl-session-ticket-key=${longKey}`);
     assert.throws(
@@ -150,6 +150,16 @@ describe("the ConfigMap of settings", () => {
     const { settings } = apply({ "proxy-body-size": "3m" }, base);
     assert.equal(settings.proxyBodySize, 3 * 1024 ** 2);
     assert.equal(settings.proxyReadTimeout, 5000);
+  });
+
+  it("tells of a mistake with the file and the line, where it was read from one", () => {
+    const read = configMap(name, { "gzip-level": "99" });
+    const origin = { file: "settings.yaml", line: 7 };
+    const { problems } = applyConfigMap({ ...read, meta: { ...read.meta, origin } }, flags(), null);
+    assert.deepEqual(
+      problems.map((problem) => problem.origin),
+      [origin],
+    );
   });
 
   it("is not asked for when no flag names it", () => {
