@@ -212,14 +212,18 @@ describeWith("the chart", ["helm"], () => {
       [{ service: { enabled: false }, hostNetwork: true }, /each node that it runs on, on the ports 8080 and 8443/],
       [{ kind: "DaemonSet" }, /rollout status daemonset\/sluice-controller\n/],
       [{ scope: { enabled: true, namespaces: ["shop", "blog"] } }, /the Ingresses of shop, blog whose/],
+      [{ ingressClass: "nginx" }, /whose spec.ingressClassName is sluice or nginx:/],
       [{ config: { "use-forwarded-headers": true } }, /WARNING: use-forwarded-headers believes/],
       [{ config: { "use-proxy-protocol": true } }, /WARNING: use-proxy-protocol believes/],
     ];
     for (const [controller, said] of cases) {
       const args = ["install", "sluice", chartDirectory, "--namespace", "ingress", "--dry-run=client", "-f", "-"];
-      const { code, stdout, stderr } = await helm(args, JSON.stringify({ controller }));
+      const tcp = { 5432: "shop/db:5432" };
+      const { code, stdout, stderr } = await helm(args, JSON.stringify({ controller, tcp }));
       assert.equal(code, 0, stderr);
-      assert.match(stdout.slice(stdout.indexOf("NOTES:")), said);
+      const notes = stdout.slice(stdout.indexOf("NOTES:"));
+      assert.match(notes, said);
+      assert.match(notes, /TCP and UDP services have these ports: 5432\/TCP\n/);
       if (!("config" in controller)) assert.doesNotMatch(stdout, /WARNING/);
     }
   });
