@@ -13,6 +13,7 @@ import type { LiveRoute, Plane } from "./plane.ts";
 import { prefaceOf } from "./preface.ts";
 import { ResponseRelay } from "./relay.ts";
 import { tunnel } from "./tunnel.ts";
+import { type TurnWriter, writeThisTurn } from "./turn.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
 import type { EndpointPool } from "./upstreams.ts";
 import { isFull, writeTogether } from "./write.ts";
@@ -23,7 +24,7 @@ import { isFull, writeTogether } from "./write.ts";
  */
 const freshEnough = 4_000;
 
-export class Forward implements ConnectionOwner, UpstreamHalf {
+export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
   readonly #plane: Plane;
   readonly #client: Client;
   readonly #exchange: RequestExchange;
@@ -180,8 +181,13 @@ export class Forward implements ConnectionOwner, UpstreamHalf {
     connection.deadline.disarm();
     if (this.#exchange.head.expectContinue) this.#client.sendContinue();
     this.#client.resumeBody();
-    // No part of the body was there yet: the upstream gets the head at once, for it may answer without the body.
-    if (this.#heldHead !== "" && this.#connection === connection) connection.socket.write(this.#takeHead(), "latin1");
+    // Where no part of the body comes with it, the upstream gets the head alone, for it may answer without the body.
+    if (this.#heldHead !== "") writeThisTurn(this);
+  }
+
+  /** What has been held back till the end of this turn of the event loop. */
+  write(): void {
+    if (this.#heldHead !== "" && this.#connection !== null) this.#connection.socket.write(this.#takeHead(), "latin1");
   }
 
   #takeHead(): string {

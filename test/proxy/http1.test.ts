@@ -63,6 +63,33 @@ describe("HTTP/1.1 through the data plane", () => {
     client.socket.destroy();
   });
 
+  it("sends a head and the body that came with it as one, and a head whose body is to come at once", async () => {
+    const reads: string[] = [];
+    await upstreamThat((socket) =>
+      socket.on("data", (chunk: Buffer) => {
+        reads.push(chunk.toString("latin1"));
+        if (reads.join("").endsWith("hello")) socket.write(ok("done"));
+      }),
+    );
+    const head = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\n";
+    const client = await plane.connect();
+    // The second by a kept connection to the upstream, where all happens in one turn of the event loop.
+    for (let time = 0; time < 2; time++) {
+      client.send(`${head}hello`);
+      assert.equal((await client.response()).body, "done");
+      assert.deepEqual(
+        reads.splice(0).map((read) => [read.startsWith("POST / "), read.endsWith("\r\n\r\nhello")]),
+        [[true, true]],
+      );
+    }
+    client.send(head);
+    await until(() => reads.length === 1, "the head alone");
+    assert.equal(reads[0]?.endsWith("\r\n\r\n"), true);
+    client.send("hello");
+    assert.equal((await client.response()).body, "done");
+    client.socket.destroy();
+  });
+
   it("passes a request body on with one length, whether it comes in one piece or byte by byte", async () => {
     await upstreamThat(answering((request) => ok(`${valuesOf(request.headers, "content-length")} ${request.body}`)));
     const head = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\n";
