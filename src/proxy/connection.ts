@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { dial, dialFailure, errorCode } from "./dial.ts";
 import type { ProxyFailure } from "./failure.ts";
 import { hearOut } from "./hear-out.ts";
+import { goDirect } from "./native-stream.ts";
 import { ReadBuffer, type Source } from "./read-buffer.ts";
 import type { EndpointPool } from "./upstreams.ts";
 import { Deadline } from "./wheel.ts";
@@ -113,6 +114,7 @@ export class UpstreamConnection {
   #connected(): void {
     if (this.#state !== "connecting") return;
     this.#state = "open";
+    if (!this.pool.tls) goDirect(this.socket, this.#reader);
     this.deadline.disarm();
     this.pool.counters.upstreamConnected();
     this.#owner?.connected();

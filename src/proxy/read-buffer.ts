@@ -42,6 +42,12 @@ export class ReadBuffer {
     this.#take = take;
   }
 
+  /** As the option does, for a handle that reads directly: the next buffer, where it is another one. */
+  read(bytes: number): Uint8Array | undefined {
+    this.#read(bytes);
+    return this.#wanted === 0 ? undefined : this.#next();
+  }
+
   /** Always true: who wants no more pauses the socket. */
   #read(bytes: number): boolean {
     const { length } = this.#buffer;

@@ -10,7 +10,7 @@ import type { Peer } from "../proxy/exchange.ts";
 import { clientHeaders } from "../wire/forwarded.ts";
 import type { Offence } from "../wire/http2/protocol.ts";
 import { bareAddress } from "./address-set.ts";
-import { adopt } from "./adopt.ts";
+import { adopt, adoptTls } from "./adopt.ts";
 import {
   type ClientConnection,
   type ClientLimits,
@@ -107,7 +107,9 @@ export class Listeners implements ConnectionHost {
         done: (socket, tls) => {
           plane.counters.handshakeDone();
           socket.allowHalfOpen = true;
-          this.#accept({ socket }, tls, socket.alpnProtocol === "h2", this.#arrivals.toldOf(socket));
+          const http2 = socket.alpnProtocol === "h2";
+          this.#accept(http2 ? { socket } : adoptTls(socket), tls, http2, this.#arrivals.toldOf(socket));
+          socket.resume();
           this.#handshakeEnded();
         },
         failed: () => {

@@ -1,0 +1,134 @@
+/**
+ * The handle under a net.Socket, spoken to directly for what happens with every message: reads into a buffer of ours and
+ * writes that the kernel takes at once. Node's way to the same two system calls makes an object for each write and asks for
+ * the buffer anew at each read, which is a twentieth of a short exchange (docs/decisions/0052-native-streams.md).
+ * `process.binding` and what it gives are old and used by Node's own modules, but not documented: where anything is not as
+ * expected, sockets stay as they are and only cost more. Hot.
+ */
+import type { Socket } from "node:net";
+import { getSystemErrorName } from "node:util";
+
+/** What a handle reads into: takes the bytes read, and gives the next buffer where that is another one. */
+export interface DirectReader {
+  read(bytes: number): Uint8Array | undefined;
+}
+
+type OnRead = (this: Handle, buffer?: ArrayBuffer) => Uint8Array | undefined;
+
+interface Handle {
+  onread: OnRead;
+  useUserBuffer(buffer: Uint8Array): void;
+  writeLatin1String(request: WriteRequest, text: string): number;
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+}
+
+interface WriteRequest {
+  oncomplete: (status: number) => void;
+  /** Kept until the write is complete. */
+  buffer: Uint8Array | null;
+}
+
+/** What the last call of a handle left: by the indexes below. */
+interface Binding {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly streamBaseState: Int32Array;
+  readonly kReadBytesOrError: number;
+  readonly kLastWriteWasAsync: number;
+}
+
+/** Of net.Socket, what Node does not document. */
+interface Inside {
+  _handle?: Handle | null;
+}
+
+type Written = (error?: Error | null) => void;
+
+const binding = findBinding();
+
+/**
+ * Lets a connected socket that reads by the `onread` option, and whose handle is that of a TCP connection, read and write
+ * directly from now on. Everything else that a socket does is as before: its errors, ends, pauses and "drain".
+ */
+export function goDirect(socket: Socket, reader: DirectReader): void {
+  const { _handle: handle } = socket as unknown as Inside;
+  if (binding === null || handle === null || handle === undefined) return;
+  if (typeof handle.onread !== "function" || typeof handle.writeLatin1String !== "function") return;
+  readDirectly(socket, handle, reader, binding);
+  writeDirectly(socket, handle, binding);
+}
+
+/**
+ * The same for the TLS of a client, which Node gives no `onread` option: nothing of it may have been read, and whoever
+ * pauses and resumes it finds it as a socket with that option. False: it reads as before, by "data".
+ */
+export function goDirectTls(socket: Socket, reader: DirectReader, first: Uint8Array): boolean {
+  const { _handle: handle } = socket as unknown as Inside;
+  const own = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "kBuffer");
+  if (binding === null || handle === null || handle === undefined || own === undefined) return false;
+  if (typeof handle.onread !== "function" || typeof handle.useUserBuffer !== "function") return false;
+  if (socket.readableLength > 0) return false;
+  Object.assign(socket, { [own]: first });
+  handle.useUserBuffer(first);
+  readDirectly(socket, handle, reader, binding);
+  return true;
+}
+
+function readDirectly(socket: Socket, handle: Handle, reader: DirectReader, binding: Binding): void {
+  const { streamBaseState, kReadBytesOrError } = binding;
+  const usual = handle.onread;
+  handle.onread = function onread(buffer) {
+    const bytes = streamBaseState[kReadBytesOrError] as number;
+    // Ends and errors are for the socket to tell.
+    if (bytes > 0 && !socket.destroyed) return reader.read(bytes);
+    return usual.call(this, buffer);
+  };
+}
+
+function writeDirectly(socket: Socket, handle: Handle, binding: Binding): void {
+  const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding;
+  const inside = socket as unknown as Inside;
+  const usual = socket._write;
+  socket._write = (chunk: string | Uint8Array, encoding: string, callback: Written): void => {
+    const text = typeof chunk === "string";
+    if ((text && encoding !== "latin1") || inside._handle !== handle) {
+      usual.call(socket, chunk, encoding as BufferEncoding, callback);
+      return;
+    }
+    const request = spare ?? new WriteWrap();
+    spare = request;
+    const failed = text ? handle.writeLatin1String(request, chunk) : handle.writeBuffer(request, chunk);
+    if (failed !== 0) callback(writeError(failed));
+    else if (streamBaseState[kLastWriteWasAsync] === 0) callback();
+    else {
+      // The kernel has not taken all of it: the request is in use until it has.
+      spare = null;
+      request.buffer = text ? null : chunk;
+      request.oncomplete = (status) => callback(status < 0 ? writeError(status) : null);
+    }
+  };
+}
+
+/** Serves for one write after another, as long as they are complete when they return. */
+let spare: WriteRequest | null = null;
+
+function writeError(status: number): Error {
+  const code = getSystemErrorName(status);
+  return Object.assign(new Error(`write ${code}`), { code, errno: status, syscall: "write" });
+}
+
+function findBinding(): Binding | null {
+  const { binding: find } = process as unknown as { binding?: (name: string) => Partial<Binding> };
+  try {
+    const found = find?.call(process, "stream_wrap");
+    return isWhole(found) ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+function isWhole(found: Partial<Binding> | undefined): found is Binding {
+  if (found === undefined || typeof found.WriteWrap !== "function") return false;
+  const { streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = found;
+  if (!(streamBaseState instanceof Int32Array)) return false;
+  return typeof kReadBytesOrError === "number" && typeof kLastWriteWasAsync === "number";
+}
