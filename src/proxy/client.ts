@@ -17,6 +17,8 @@ export interface Client {
    * needed; otherwise it is overwritten after this call.
    */
   write(part: Buffer): boolean;
+  /** As write(), for a part that is at hand as latin1 text. Only where text is as welcome as bytes. */
+  writeText?(text: string): void;
   /** Sends what is held back, for nothing more comes for now; false: the client reads slowly, wait for its drain. */
   flush(): boolean;
   /** Ends the response; `trailers` are header lines, used only where the framing can carry them. */

@@ -2,7 +2,6 @@
  * The life of one request, top to bottom: normalise host and target, match, run the phases in nginx's order, then hand it
  * to the upstream half or answer it. Nothing here waits; what follows is driven by the bytes of both sides. Hot.
  */
-import { normaliseHost } from "../router/hosts.ts";
 import { normaliseTarget } from "../router/target.ts";
 import { clientBehindProxy, isRequestId } from "../wire/forwarded.ts";
 import type { Client } from "./client.ts";
@@ -19,7 +18,8 @@ import type { UpstreamHalf } from "./upstream-half.ts";
 /** Returns the upstream half, which wants the request's body; null when the request has been answered. */
 export function handle(plane: Plane, client: Client, exchange: RequestExchange): UpstreamHalf | null {
   const { head } = exchange;
-  const host = head.authority === "" ? "" : normaliseHost(head.authority);
+  const { asked, unmatched } = plane.routes;
+  const { name: host, found } = asked.find(head.authority);
   const target = normaliseTarget(head.pathAndQuery);
   if (host === null || "bad" in target) {
     replyStatus(plane, client, exchange, 400);
@@ -28,8 +28,6 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
   exchange.aim(host, target);
   identifyClient(plane, exchange);
 
-  const { table, unmatched } = plane.routes;
-  const found = table.host(host);
   let route = found?.lookup(target.path) ?? unmatched;
   exchange.route = route;
   const clientAuth = found?.source.clientAuth;

@@ -5,8 +5,8 @@
 import type { RouteHooks } from "../features/exchange.ts";
 import type { Timeouts } from "../model/policy.ts";
 import type { Route } from "../model/snapshot.ts";
-import type { Table } from "../router/table.ts";
 import type { ResponseHead } from "../wire/response-head.ts";
+import type { AskedHosts } from "./asked-hosts.ts";
 import type { ChooseCanary } from "./canary.ts";
 import type { Compression } from "./compression.ts";
 import type { RequestExchange } from "./exchange.ts";
@@ -53,7 +53,7 @@ export interface RouteCounters {
 
 /** Where requests go, swapped in one assignment. */
 export interface Routes {
-  readonly table: Table<LiveRoute>;
+  readonly asked: AskedHosts<LiveRoute>;
   /** For requests that no host and no route takes. */
   readonly unmatched: LiveRoute;
 }

@@ -23,10 +23,10 @@ export class ResponseRelay {
   readonly #client: Client;
   readonly #exchange: RequestExchange;
   readonly #route: LiveRoute;
-  readonly #body = new BodyReader();
+  /** null until a body is read that did not come with its head. */
+  #body: BodyReader | null = null;
   readonly #pass = (part: Buffer): void => {
-    this.#exchange.upstreamBytes += part.length;
-    this.#exchange.responseBytes += part.length;
+    this.#count(part.length);
     if (this.#client.write(part)) this.keeps = true;
   };
   /** The client has been given the head of the final response: no other can follow. */
@@ -53,20 +53,20 @@ export class ResponseRelay {
 
   /** Header lines behind a chunked body. */
   get trailers(): string {
-    return this.#body.trailers;
+    return this.#body === null ? "" : this.#body.trailers;
   }
 
   /** `keeps` tells afterwards whether the chunk's memory may be used again. */
   read(chunk: Buffer): RelayOutcome {
     this.keeps = false;
-    return this.begun ? this.#readBody(chunk, 0) : this.#readHead(chunk);
+    return this.#body === null ? this.#readHead(chunk) : this.#readBody(this.#body, chunk, 0);
   }
 
   /** The upstream has closed. True when that completes the answer (a body without length or chunks). */
   end(): boolean {
     this.reusable = false;
-    if (this.begun) this.#body.end();
-    return this.begun && this.#body.done;
+    this.#body?.end();
+    return this.#body?.done === true;
   }
 
   /** Another connection is tried: what this one began to say counts no more. */
@@ -102,7 +102,10 @@ export class ResponseRelay {
       if (head.status >= 200) {
         this.#pieces = null;
         this.#begin(head);
-        return this.#readBody(input, from);
+        if (head.framing === "length" && this.#passText(text, stop, head.contentLength)) return "done";
+        this.#body = new BodyReader();
+        this.#body.start(head.framing, head.contentLength);
+        return this.#readBody(this.#body, input, from);
       }
       this.#interim += length;
       if (this.#interim > headAtMost) return this.#refuse("too many interim responses");
@@ -122,7 +125,6 @@ export class ResponseRelay {
     exchange.status = head.status;
     this.begun = true;
     this.reusable = head.persistent && head.framing !== "close";
-    this.#body.start(head.framing, head.contentLength);
     let lines = head.forwarded;
     if (!head.hasDate) lines += this.#plane.dateLine();
     if (!head.hasServer) lines += this.#plane.serverLine;
@@ -131,14 +133,27 @@ export class ResponseRelay {
     this.#client.respond(head.status, head.reason, lines, announcedLength(head), head.framing === "none");
   }
 
-  #readBody(input: Buffer, from: number): RelayOutcome {
-    const body = this.#body;
+  /** Passes on a body of `length` bytes that is the rest of `text`; false when it is not. */
+  #passText(text: string, from: number, length: number): boolean {
+    const client = this.#client;
+    if (length === 0 || from + length !== text.length || client.writeText === undefined) return false;
+    this.#count(length);
+    client.writeText(text.slice(from));
+    return true;
+  }
+
+  #readBody(body: BodyReader, input: Buffer, from: number): RelayOutcome {
     const stop = body.read(input, from, this.#pass);
     if (body.error !== null) return this.#refuse(body.error);
     if (!body.done) return "more";
     // A byte behind the end answers no request of ours.
     if (stop < input.length) this.reusable = false;
     return "done";
+  }
+
+  #count(bytes: number): void {
+    this.#exchange.upstreamBytes += bytes;
+    this.#exchange.responseBytes += bytes;
   }
 
   #refuse(reason: string): "bad" {

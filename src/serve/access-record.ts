@@ -18,13 +18,13 @@ export class AccessLog {
     this.#batch = batch;
   }
 
-  /** `duration` in milliseconds. */
-  write(exchange: RequestExchange, duration: number): void {
+  /** `time` in milliseconds since the epoch, `duration` in milliseconds. */
+  write(exchange: RequestExchange, time: number, duration: number): void {
     const { format } = this;
     if (format === "off") return;
     const record = this.#record;
     const { head } = exchange;
-    record.time = Date.now();
+    record.time = time;
     record.remoteAddress = exchange.clientAddress;
     record.remotePort = exchange.peer.port;
     record.method = exchange.method;

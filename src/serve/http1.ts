@@ -101,6 +101,10 @@ export class Http1Connection implements Client, ClientConnection {
     return this.#writer.write(part);
   }
 
+  writeText(text: string): void {
+    this.#writer.writeText(text);
+  }
+
   flush(): boolean {
     if (this.#writer.flush()) return true;
     this.#watch();

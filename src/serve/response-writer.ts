@@ -57,6 +57,12 @@ export class ResponseWriter {
     return socket.writableLength > 0;
   }
 
+  /** As write(), for a small part in latin1. */
+  writeText(text: string): void {
+    if (this.#bodiless) return;
+    this.#held += this.#chunked ? `${chunkHeader(text.length)}${text}\r\n` : text;
+  }
+
   /** False: the kernel takes no more for now. */
   flush(): boolean {
     if (this.#held !== "") {

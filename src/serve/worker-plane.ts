@@ -8,6 +8,7 @@ import { compilePolicy } from "../features/registry.ts";
 import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
 import type { Policy } from "../model/policy.ts";
 import { type Backend, emptySnapshot, type Host, type PrivateKeys, type Route } from "../model/snapshot.ts";
+import { AskedHosts } from "../proxy/asked-hosts.ts";
 import { compileCanaries } from "../proxy/canary.ts";
 import { withoutIdentity } from "../proxy/client-auth.ts";
 import { ClientTls } from "../proxy/client-tls.ts";
@@ -33,7 +34,11 @@ import type { WorkerCounters } from "./shared.ts";
 
 /** Milliseconds between turns of the timing wheel. */
 const tick = 100;
-const requestIdsAtOnce = 256;
+/** Random bytes that are asked for at once: the call costs as much as thousands of bytes do. */
+const randomAtOnce = 16_384;
+/** Request ids that are made text at once. Each holds the others of its text in memory, for as long as a WebSocket may live. */
+const idsAtOnce = 64;
+const idBytes = 16;
 
 export interface PlaneParts {
   readonly settings: WorkerSettings;
@@ -60,13 +65,18 @@ export class WorkerPlane implements Plane {
   readonly upstreams: Upstreams;
   readonly #parts: PlaneParts;
   readonly #tls = new ClientTls();
-  readonly #randomBytes = Buffer.alloc(16 * requestIdsAtOnce);
-  #randomAt = this.#randomBytes.length;
+  readonly #random = Buffer.alloc(randomAtOnce);
+  #randomAt = randomAtOnce;
+  #ids = "";
+  #idsAt = 0;
   readonly #encoderMemory = new EncoderMemory();
   #settings: WorkerSettings;
   #defaultBackend: Backend = emptySnapshot.defaultBackend;
   #hosts: readonly Host[] = [];
   #table: CompiledTable<LiveRoute>;
+  /** What the time of day is ahead of the clock. */
+  #ahead = 0;
+  #aheadUntil = 0;
   #second = 0;
   #dateLine = "";
 
@@ -86,7 +96,7 @@ export class WorkerPlane implements Plane {
     this.trusts = addressSet(parts.settings.trustedProxies);
     this.compression = compileCompression(parts.settings, this.#encoderMemory);
     this.#table = compileTable<LiveRoute>(emptySnapshot, () => this.#unmatched());
-    this.routes = { table: this.#table, unmatched: this.#unmatched() };
+    this.routes = { asked: new AskedHosts(this.#table), unmatched: this.#unmatched() };
     this.wheel.start();
   }
 
@@ -106,7 +116,7 @@ export class WorkerPlane implements Plane {
     const compile: RouteValue<LiveRoute> = (route, host, captures) => this.#compile(route, host, captures);
     if (!isEmpty(patch.hosts)) this.#table = compileTable({ hosts: this.#hosts }, compile, this.#table);
     this.#defaultBackend = patch.defaultBackend;
-    this.routes = { table: this.#table, unmatched: this.#unmatched() };
+    this.routes = { asked: new AskedHosts(this.#table), unmatched: this.#unmatched() };
     for (const key of patch.upstreams.gone) this.upstreams.remove(key);
     this.#tls.drop(patch);
   }
@@ -121,7 +131,7 @@ export class WorkerPlane implements Plane {
     this.#settings = settings;
     this.trusts = addressSet(settings.trustedProxies);
     this.compression = compileCompression(settings, this.#encoderMemory);
-    this.routes = { table: this.#table, unmatched: this.#unmatched() };
+    this.routes = { asked: new AskedHosts(this.#table), unmatched: this.#unmatched() };
   }
 
   dateLine(): string {
@@ -151,13 +161,10 @@ export class WorkerPlane implements Plane {
   }
 
   newRequestId(): string {
-    if (this.#randomAt === this.#randomBytes.length) {
-      randomFillSync(this.#randomBytes);
-      this.#randomAt = 0;
-    }
-    const from = this.#randomAt;
-    this.#randomAt = from + 16;
-    return this.#randomBytes.toString("hex", from, from + 16);
+    if (this.#idsAt === this.#ids.length) this.#makeIds();
+    const from = this.#idsAt;
+    this.#idsAt = from + 2 * idBytes;
+    return this.#ids.slice(from, this.#idsAt);
   }
 
   failed(exchange: RequestExchange, cause: ProxyFailure): void {
@@ -165,10 +172,31 @@ export class WorkerPlane implements Plane {
   }
 
   finished(exchange: RequestExchange): void {
-    const duration = this.clock() - exchange.startedAt;
+    const now = this.clock();
+    const duration = now - exchange.startedAt;
     const { series } = exchange.route ?? this.routes.unmatched;
     series.finish(exchange.status, exchange.requestBytes, exchange.responseBytes, duration / 1000);
-    this.#parts.accessLog.write(exchange, duration);
+    this.#parts.accessLog.write(exchange, this.#timeOfDay(now), duration);
+  }
+
+  /** In milliseconds since the epoch. The system is asked for it once in a while only: that costs more than the clock. */
+  #timeOfDay(now: number): number {
+    if (now >= this.#aheadUntil) {
+      this.#ahead = Date.now() - now;
+      this.#aheadUntil = now + tick;
+    }
+    return this.#ahead + now;
+  }
+
+  #makeIds(): void {
+    if (this.#randomAt === randomAtOnce) {
+      randomFillSync(this.#random);
+      this.#randomAt = 0;
+    }
+    const from = this.#randomAt;
+    this.#randomAt = from + idsAtOnce * idBytes;
+    this.#ids = this.#random.toString("hex", from, this.#randomAt);
+    this.#idsAt = 0;
   }
 
   #compile(route: Route, host: Host, captures: Captures): LiveRoute {

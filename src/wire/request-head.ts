@@ -10,12 +10,15 @@ import { type FieldRules, Fields, parseFields } from "./fields.ts";
 import { readContentLength, readTransferEncoding } from "./framing.ts";
 import { bytesOf, longestHead } from "./head-bytes.ts";
 import { type HeadError, refuse } from "./head-error.ts";
+import { KnownTexts } from "./known-texts.ts";
 import { droppedFromRequest, known } from "./names.ts";
 import { parseRequestLine } from "./request-line.ts";
 
 export type { HeadError } from "./head-error.ts";
 
 const rules: FieldRules = { dropped: droppedFromRequest, most: 100 };
+/** Values of Host that have been found valid. */
+const validHosts = new KnownTexts();
 
 /** Reused from request to request of a connection: parseRequestHead fills every field. After an error none is valid. */
 export class RequestHead {
@@ -75,8 +78,12 @@ function readHost(head: RequestHead, fields: Fields): HeadError | null {
   const start = fields.valueStart(known.host);
   const end = fields.valueEnd(known.host);
   if (start === end && head.minor === 0) return null;
-  if (!isAuthority(fields.text, start, end)) return refuse(400, "an invalid Host", fields.text.slice(start, end));
-  const host = fields.text.slice(start, end);
+  const { text } = fields;
+  let host = validHosts.find(text, start, end);
+  if (host === "") {
+    if (!isAuthority(text, start, end)) return refuse(400, "an invalid Host", text.slice(start, end));
+    host = validHosts.add(text, start, end);
+  }
   if (head.authority !== "" && head.authority.toLowerCase() !== host.toLowerCase()) {
     return refuse(400, "a Host that differs from the authority of the target", `${host} ${head.authority}`);
   }

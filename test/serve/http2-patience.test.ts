@@ -27,7 +27,7 @@ class Waiting {
     const plane = {
       wheel: this.wheel,
       clock: () => this.now,
-      routes: { table: { host: () => undefined }, unmatched: route },
+      routes: { asked: { find: () => ({ name: "", found: null }) }, unmatched: route },
       serverLine: "Server: sluice\r\n",
       dateLine: () => "",
       newRequestId: () => "0",

@@ -118,7 +118,7 @@ function receive(message: Buffer): unknown {
     reportUpstream: () => {},
   });
   plane.apply(patch, new Map());
-  const found = plane.routes.table.host("app-0.example.com")?.lookup("/part-9/x");
+  const found = plane.routes.asked.find("app-0.example.com").found?.lookup("/part-9/x");
   if (found?.labels.ingress !== "app-0") throw new Error("a route is missing");
   return plane;
 }
