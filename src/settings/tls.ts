@@ -68,9 +68,11 @@ const curveList: ValueType<string> = {
 const ticketKey: ValueType<string> = {
   placeholder: "BASE64",
   read: (text) => {
-    const bytes = Buffer.from(text, "base64");
-    const whole = bytes.toString("base64") === text && (bytes.length === 48 || bytes.length === 80);
-    return whole ? { value: text } : { wants: "48 or 80 random bytes in base64, from: openssl rand -base64 80" };
+    // OpenSSL writes 80 bytes in two lines.
+    const value = text.replaceAll(/\s/g, "");
+    const bytes = Buffer.from(value, "base64");
+    const whole = bytes.toString("base64") === value && (bytes.length === 48 || bytes.length === 80);
+    return whole ? { value } : { wants: "48 or 80 random bytes in base64, from: openssl rand -base64 80" };
   },
   // What is shown is compared and may be told, so it must not be the key.
   show: (value) => `sha256:${createHash("sha256").update(value).digest("hex").slice(0, 16)}`,

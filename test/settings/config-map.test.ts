@@ -80,6 +80,8 @@ const values: readonly (readonly [key: string, text: string, field: keyof Settin
   ["ssl-session-tickets", "false", "sslSessionTickets", false],
   ["ssl-session-ticket-key", longKey, "sslSessionTicketKey", longKey],
   ["ssl-session-ticket-key", shortKey, "sslSessionTicketKey", shortKey],
+  // As `openssl rand -base64 80` writes it, which the problem tells to use.
+  ["ssl-session-ticket-key", `${longKey.slice(0, 64)}\n${longKey.slice(64)}\n`, "sslSessionTicketKey", longKey],
   ["ssl-session-timeout", "1d", "sslSessionTimeout", 86_400_000],
   ["ssl-session-timeout", "10m", "sslSessionTimeout", 600_000],
   ["ssl-buffer-size", "4k", "sslBufferSize", 4096],
