@@ -339,6 +339,18 @@ describe("what all servers share", () => {
     );
   });
 
+  it("says what no nginx does of HTTP/2 from clients, in the file and to whoever renders it where it was asked for", () => {
+    const { comments, notes } = render(snapshot({}));
+    assert.ok(comments.some((comment) => comment.includes("Over HTTP/2 (RFC 8441) nginx has none")));
+    assert.deepEqual(notes, []);
+    const without = render(snapshot({}), { settings: { ...renderSettings, useHttp2: false } });
+    assert.ok(!without.comments.some((comment) => comment.includes("RFC 8441")));
+    const settings = { ...renderSettings, http2PriorKnowledge: true };
+    const [told, ...others] = render(snapshot({}), { settings }).notes;
+    assert.match(told?.reason ?? "", /HTTP\/2 by prior knowledge is not spoken/);
+    assert.deepEqual(others, []);
+  });
+
   it("compresses as the settings say, but no messages of gRPC, and says that it has no brotli", () => {
     assert.deepEqual(argsOf(render(snapshot({})), "gzip"), []);
     const routed = snapshot({

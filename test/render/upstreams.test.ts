@@ -50,6 +50,21 @@ describe("the upstreams", () => {
     assert.deepEqual(argsOf(rendered, "grpc_pass"), [["grpc://shop.web.80"]]);
     assert.deepEqual(findDirectives([serverNamed(rendered, "a.example")], "proxy_read_timeout"), []);
     assert.equal(findDirectives([serverNamed(rendered, "a.example")], "grpc_read_timeout").length, 1);
+    assert.ok(rendered.comments.some((comment) => comment.includes("is told by a status of HTTP")));
+  });
+
+  it("that want PROXY headers get none, which is told where they are reached", () => {
+    const hosts = [host("a.example", route("/", "web"))];
+    const rendered = render(snapshot({ hosts, upstreams: [upstream("web", { options: { sendProxy: 2 } })] }));
+    assert.deepEqual(
+      rendered.notes.map(({ ingress, place }) => [ingress, place]),
+      [["shop/web", "a.example/"]],
+    );
+    assert.match(
+      rendered.notes[0]?.reason ?? "",
+      /no header of the PROXY protocol: nginx sends one for TCP services alone/,
+    );
+    assert.ok(rendered.comments.some((comment) => comment.includes("no header of the PROXY protocol")));
   });
 
   it("choose among their endpoints as Sluice does, where nginx can, and say where it cannot", () => {
