@@ -8,6 +8,9 @@ import type { Duplex } from "node:stream";
 /** Takes a chunk, and returns true when it still needs the chunk's memory after that. */
 export type Take = (chunk: Buffer) => boolean;
 
+/** Bytes of the buffer of a connection that is not read from; the read that fills it costs less than what it saves. */
+const resting = 1_024;
+
 /** A socket, and how to hear what it receives: by its "data" unless there is `listen`. */
 export interface Source {
   readonly socket: Duplex;
@@ -27,6 +30,10 @@ export class ReadBuffer {
   #chunk: Buffer;
   /** The next buffer is to have this size; 0: the present one serves again. */
   #wanted = 0;
+  /** What the last buffer replaced and nobody needs. */
+  #outgrown: Buffer | null = null;
+  /** The chunk that was read last is still needed. */
+  #kept = false;
 
   /** In bytes, `smallest` a power of two: a read that fills its buffer gets the next one twice as large. */
   constructor(smallest: number, largest: number, take: Take) {
@@ -50,24 +57,37 @@ export class ReadBuffer {
 
   /** Always true: who wants no more pauses the socket. */
   #read(bytes: number): boolean {
+    // Not before: until the first read into its successor has ended, the system may still have been given the old one.
+    if (this.#outgrown !== null) this.#free(this.#outgrown);
     const { length } = this.#buffer;
     // Answers of one kind are often of one length, and a view costs more than a comparison.
     if (this.#chunk.length !== bytes) this.#chunk = this.#buffer.subarray(0, bytes);
     const kept = this.#take(this.#chunk);
+    this.#kept = kept;
     // Whoever is to take it is slow: until that is gone nothing more is read, and a connection holds no more than it must.
-    if (kept && this.socket?.isPaused() === true) this.#wanted = this.#smallest;
-    else if (bytes === length && length < this.#largest) this.#wanted = length * 2;
+    if (kept && this.socket?.isPaused() === true) this.#wanted = Math.min(resting, this.#smallest);
+    else if (bytes === length && length < this.#largest) this.#wanted = Math.max(length, this.#smallest) * 2;
     else if (kept) this.#wanted = length;
     return true;
   }
 
   #next(): Buffer {
     if (this.#wanted !== 0) {
+      if (!this.#kept) this.#outgrown = this.#buffer;
       this.#buffer = Buffer.allocUnsafeSlow(this.#wanted);
       this.#chunk = this.#buffer;
       this.#wanted = 0;
     }
     return this.#buffer;
+  }
+
+  /**
+   * Gives the memory back now. Left to the collector, it would stay for as long as nothing happens: 56 KiB for each connection
+   * whose reader sleeps. Whoever kept a part of it without saying so finds nothing there, and not what belongs to others.
+   */
+  #free({ buffer }: Buffer): void {
+    this.#outgrown = null;
+    if (buffer instanceof ArrayBuffer) buffer.transfer(0);
   }
 }
 
