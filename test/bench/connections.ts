@@ -1,12 +1,20 @@
 /** What is measured by connections themselves: memory while many are open, and handshakes. The client is a process of its own. */
 import { fileURLToPath } from "node:url";
 import type { Load } from "./drive.ts";
+import { loadWithWrk } from "./generators.ts";
 import { converse, mostFiles, residentMemory, runPinned } from "./processes.ts";
 import { requestsOf } from "./site.ts";
 import type { Drive, Measurement } from "./workload.ts";
 
 const holder = fileURLToPath(new URL("clients/hold.mjs", import.meta.url));
 const shaker = fileURLToPath(new URL("clients/handshakes.mjs", import.meta.url));
+
+/**
+ * Seconds of short requests ahead of answers that nobody reads: what a process takes when it begins to work, such as room for young
+ * objects, is as much as all of those few connections hold.
+ */
+const workSeconds = 10;
+const shortRequests = { kind: "wrk", connections: 64, routes: "all", file: null, upload: 0 } as const;
 
 /** Left for what a peer opens besides its clients' connections. */
 const spareFiles = 1000;
@@ -26,6 +34,9 @@ export async function holdConnections(load: Load, hold: Extract<Drive, { kind: "
   const warmUp = Math.ceil(Math.min(200, count / 20));
   const [host, target, unread] = [first?.host, first?.target, long?.target ?? null];
   const options = { port, count, tls: hold.tls, host, target, unread, warmUp };
+  if (hold.unread !== null) {
+    await loadWithWrk({ ...load, seconds: workSeconds }, requestsOf(variant.site, "all", null), shortRequests);
+  }
   const client = converse(cores, [process.execPath, holder, JSON.stringify(options)]);
   try {
     expectLine(await client.line(60), "warm");
