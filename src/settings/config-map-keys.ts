@@ -123,7 +123,7 @@ const groups: readonly Group[] = [
     { "ssl-early-data": off },
   ],
   [
-    "HTTP/2 has limits for an edge; remove it",
+    "HTTP/2 has limits for an edge: 100 streams, 32 KiB of header fields, any number of requests; remove it",
     {
       "http2-max-concurrent-streams": ["100"],
       "http2-max-field-size": none,
@@ -163,7 +163,7 @@ const groups: readonly Group[] = [
     },
   ],
   [
-    "upstreams are spoken to in HTTP/1.1 over up to 320 idle connections, for 60 s or 10000 requests each; remove it",
+    "upstreams are spoken to in HTTP/1.1 (or HTTP/2, by backend-protocol) over up to 320 idle connections, for 60 s or 10000 requests each; remove it",
     {
       "proxy-http-version": ["1.1"],
       "upstream-keepalive-connections": ["320"],
