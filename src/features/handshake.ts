@@ -44,7 +44,8 @@ export const handshake = defineFeature({
     "ssl-ciphers": {
       ...optional(ciphers),
       default: null,
-      summary: "The ciphers that clients are offered, instead of those of the setting `ssl-ciphers`. It has no `@SECLEVEL`, which is the setting's alone.",
+      summary:
+        "The ciphers that clients are offered, instead of those of the setting `ssl-ciphers`. It has no `@SECLEVEL`, which is the setting's alone.",
     },
     "ssl-prefer-server-ciphers": {
       ...boolean,

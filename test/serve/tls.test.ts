@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
 import { workerLayout } from "../../src/serve/shared.ts";
@@ -280,6 +281,37 @@ describe("TLS", () => {
       await once(raw, "close");
     }
     await until(() => failures(plane) === before + 3, "three failed handshakes");
+  });
+
+  // Symptom: curl http://HOST:443/ told "Empty reply from server", and nothing of what was wrong.
+  for (const [what, bytes] of [
+    ["a request", "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"],
+    [
+      "one with a body that goes on",
+      `POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 900000\r\n\r\n${"x".repeat(900_000)}`,
+    ],
+    ["the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+    ["a first letter", "G"],
+  ] as const) {
+    it(`tells a client that speaks plain HTTP by ${what} what is wrong`, async () => {
+      const before = failures(plane);
+      const raw = connect({ port: plane.plane.ports.https, host: "127.0.0.1" });
+      raw.write(bytes, "latin1");
+      const answer = await text(raw);
+      assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\nServer: sluice\r\nDate: /);
+      const [head = "", body = ""] = answer.split("\r\n\r\n");
+      assert.equal(body, "This port speaks HTTPS: ask for https:// there.\n");
+      assert.ok(head.includes(`\r\nContent-Length: ${body.length}\r\n`));
+      raw.destroy();
+      await until(() => failures(plane) === before + 1, "a failed handshake");
+    });
+  }
+
+  it("tells nothing to what is neither TLS nor HTTP", async () => {
+    const raw = connect({ port: plane.plane.ports.https, host: "127.0.0.1" });
+    raw.write("\0\0\0\x0cREQUEST", "latin1");
+    assert.ok(!(await text(raw).catch(() => "")).includes("HTTP"));
+    raw.destroy();
   });
 
   // Half open, such a socket was kept until the time limit of the handshake, with 50 kB of OpenSSL's.

@@ -9,6 +9,7 @@ import type { TimingWheel } from "../../proxy/wheel.ts";
 import { beginsHttp2 } from "../../wire/http2-preface.ts";
 import { readClientHello } from "../../wire/tls-client-hello.ts";
 import { FirstBytes, Waiting } from "./first-bytes.ts";
+import { beginsHttp1, plainRefusal, plainRefusalTimeout } from "./plain-on-tls.ts";
 import {
   ProxyProtocol,
   type ProxyProtocolSettings,
@@ -139,10 +140,24 @@ export class Arrivals {
     const look = (bytes: Buffer): number => {
       const hello = readClientHello(bytes);
       if (hello.kind === "incomplete") return hello.needs;
+      if (hello.kind === "malformed" && beginsHttp1(bytes)) {
+        this.#refusePlain(first);
+        return 0;
+      }
       first.restore();
       this.#to.handshake(first.socket, hello.kind === "hello" ? hello.serverName : "");
       return 0;
     };
     first.await(firstMessageTimeout, look, () => this.#to.handshakeMissing());
+  }
+
+  /** What it sends beyond that is read and dropped: closed with bytes unread, the connection would be reset over the answer. */
+  #refusePlain(first: FirstBytes): void {
+    first.socket.end(plainRefusal(Date.now()), "latin1");
+    const drop = (bytes: Buffer): number => {
+      first.skip(bytes.length);
+      return 0;
+    };
+    first.await(plainRefusalTimeout, drop, () => this.#to.handshakeMissing());
   }
 }
