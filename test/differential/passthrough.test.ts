@@ -8,7 +8,7 @@ import { renderNginx } from "../../src/render/nginx.ts";
 import { renderSettings } from "../render/snapshots.ts";
 import { clientHello } from "../support/client-hello.ts";
 import { type Message, MessageReader, valuesOf } from "../support/message-reader.ts";
-import { freePorts, hasStreams, needsNginx, needsStreams, startNginx } from "../support/nginx.ts";
+import { freeHttpsPort, freePorts, hasStreams, needsNginx, needsStreams, startNginx } from "../support/nginx.ts";
 import { nginxForOracle } from "../support/nginx-oracle.ts";
 import { makeCertificate } from "../support/pki.ts";
 import { connectWithPreamble } from "../support/preamble.ts";
@@ -222,7 +222,8 @@ describe("TLS passed through by Sluice and by nginx", () => {
       const { useProxyProtocol = false } = way;
       const proxies = { useProxyProtocol, proxyProtocolFrom: useProxyProtocol ? ["127.0.0.0/8"] : [] };
       const plane = await TestPlane.start(proxies);
-      const [httpPort = 0, httpsPort = 0] = await freePorts(2);
+      const [httpPort = 0] = await freePorts(1);
+      const httpsPort = await freeHttpsPort();
       const settings = { ...renderSettings, ...proxies, httpPort, httpsPort };
       const { files } = renderNginx({ snapshot, keys, settings, templates, selfSigned: null });
       const running = await startNginx(nginx, files, httpPort);

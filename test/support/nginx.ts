@@ -115,6 +115,26 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   return ports;
 }
 
+/**
+ * A port for HTTPS where TLS is passed through: the one below it is free as well, for nginx ends TLS there. Neither is one that
+ * the kernel gives to connections of other processes (32768 and above on Linux), for any of these may come meanwhile.
+ */
+export async function freeHttpsPort(): Promise<number> {
+  for (;;) {
+    const port = 20_001 + Math.floor(Math.random() * 12_000);
+    if ((await canListen(port)) && (await canListen(port - 1))) return port;
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    // On every address, as those of other hosts are used.
+    server.listen(port, "0.0.0.0", () => server.close(() => resolve(true)));
+  });
+}
+
 async function writeFiles(files: readonly RenderedFile[]): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "sluice-nginx-"));
   for (const { path, mode, content } of files) {
