@@ -27,6 +27,8 @@ import { WorkerPlane } from "./worker-plane.ts";
 const failuresToldPerSecond = 10;
 /** Connections without a PROXY protocol header told in the log a second, for the same reason. */
 const headersToldPerSecond = 1;
+/** Clients told in the log a second that this process has nothing left for. */
+const shortagesToldPerSecond = 1;
 /** Floods of HTTP/2 told in the log a second. */
 const floodsToldPerSecond = 1;
 
@@ -61,9 +63,7 @@ function run(start: WorkerStart): void {
       send({ kind: "log", level: "error", message, fields: { fingerprint: fingerprints.join(", "), reason } });
     },
   };
-  const acceptFailed = ({ message }: Error): void => {
-    send({ kind: "log", level: "error", message: "accepting a connection failed", fields: { reason: message } });
-  };
+  const acceptFailed = shortageReporter("accepting a connection failed", "more connections could not be accepted");
   const streamSeries = new StreamTable(start.streamSeries);
   const streamHost: StreamHost = {
     wheel: plane.wheel,
@@ -72,6 +72,7 @@ function run(start: WorkerStart): void {
     countersOf: (service) => streamSeries.of(streamLabels(service)),
     log: (record) => accessLog.writeStream(record),
     report: acceptFailed,
+    socketFailed: shortageReporter("no socket for datagrams of a client", "more datagrams had no socket"),
   };
   const reports = { acceptFailed, headerRefused: headerReporter(), http2Ended: floodReporter() };
   const listeners = new Listeners(plane, settings, tls, streamHost, reports);
@@ -175,6 +176,17 @@ function headerReporter(): (header: RefusedHeader) => void {
   return ({ address, reason }) => {
     const message = "a connection without a PROXY protocol header was closed";
     if (mayTell()) send({ kind: "log", level, message, fields: { peer: address, reason } });
+  };
+}
+
+/** Tells what this process has run out of, descriptors as a rule; every client that comes then meets with it. */
+function shortageReporter(message: string, more: string): (error: Error) => void {
+  const level = "error";
+  const mayTell = rateLimited(shortagesToldPerSecond, (count) => {
+    send({ kind: "log", level, message: more, fields: { count } });
+  });
+  return (error) => {
+    if (mayTell()) send({ kind: "log", level, message, fields: { reason: error.message } });
   };
 }
 

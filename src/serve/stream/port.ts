@@ -23,6 +23,8 @@ export interface StreamHost {
   readonly log: (record: StreamRecord) => void;
   /** Told when accepting failed, which ends nothing. */
   readonly report: (error: Error) => void;
+  /** Told when this process had no socket for a client's datagrams, which are lost. */
+  readonly socketFailed: (error: Error) => void;
 }
 
 export interface StreamPort {

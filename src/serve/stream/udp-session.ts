@@ -20,6 +20,9 @@ const mostWaiting = 64;
 /** Errors of one datagram, which say nothing of the endpoint. Before the first is sent they are of the way to it. */
 const ofDatagram: ReadonlySet<string> = new Set(["EMSGSIZE", "ENOBUFS", "EAGAIN", "EPERM", "EINVAL"]);
 
+/** What this process, or its machine, has run out of: descriptors, memory, ports. */
+const ofOurs: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EADDRINUSE"]);
+
 export class UdpSession {
   /** By which its port knows it. */
   readonly key: string;
@@ -105,13 +108,17 @@ export class UdpSession {
       return null;
     }
     const { address, port } = endpoint;
+    const before = this.#upstreams;
     this.endpoint = endpointText(endpoint);
     this.#upstreams = this.#tries === 0 ? this.endpoint : `${this.#upstreams}, ${this.endpoint}`;
     this.#tries++;
     const upstream = new DatagramSocket({
       family: isIPv6(address) ? 6 : 4,
       received: (datagram) => this.#answer(datagram),
-      failed: (error) => this.#failed(upstream, endpoint, error),
+      failed: (error) => {
+        if (this.#waiting !== null && ofOurs.has(error.code ?? "")) this.#unconnected(upstream, before, error);
+        else this.#failed(upstream, endpoint, error);
+      },
     });
     this.#upstream = upstream;
     this.#waiting = [];
@@ -147,8 +154,21 @@ export class UdpSession {
       return;
     }
     this.#counters.failed();
-    for (let lost = this.#waiting?.length ?? 0; lost > 0; lost--) this.#counters.dropped();
     this.#port.refused(endpoint);
+    this.#lose(upstream);
+  }
+
+  /** Nothing was tried, and nobody but ourselves is to blame: the next datagram may have a socket again. */
+  #unconnected(upstream: DatagramSocket, upstreams: string, error: Error): void {
+    if (this.#upstream !== upstream) return;
+    this.#tries--;
+    this.#upstreams = upstreams;
+    this.#port.host.socketFailed(error);
+    this.#lose(upstream);
+  }
+
+  #lose(upstream: DatagramSocket): void {
+    for (let lost = this.#waiting?.length ?? 0; lost > 0; lost--) this.#counters.dropped();
     this.#upstream = null;
     this.#waiting = null;
     upstream.close();

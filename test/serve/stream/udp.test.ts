@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { StreamService } from "../../../src/model/snapshot.ts";
 import { streamLayout } from "../../../src/serve/stream/counters.ts";
 import { DatagramSocket } from "../../../src/serve/stream/datagram-socket.ts";
+import { withoutDescriptors } from "../../support/descriptors.ts";
 import { DatagramPeer, freeUdpPorts, streamLimits, streamService, withStreams } from "../../support/streams.ts";
 import { TestPlane, until } from "../../support/test-plane.ts";
 
@@ -158,6 +159,33 @@ describe("a UDP service", () => {
     client.send("2", port);
     assert.deepEqual(await texts(client, 1), ["up 2"]);
     assert.equal(count("dropped"), 1);
+  });
+
+  it("blames no endpoint when this process has no descriptor left for a client, and says so", async () => {
+    await serve([await named("one "), await named("two ")]);
+    const clients = [await peer(), await peer(), await peer()] as const;
+    plane.events.length = 0;
+    const dropped = count("dropped");
+    const failed = count("failed");
+    await withoutDescriptors(async () => {
+      for (let sent = 1; sent <= 5; sent++) {
+        clients[0].send("lost", port);
+        await until(() => count("dropped") === dropped + sent, "the drop");
+      }
+    });
+    const told = plane.events.filter(({ message }) => message === "no socket for datagrams of a client");
+    assert.match(JSON.stringify(told[0]?.fields ?? null), /EMFILE/);
+    assert.ok(told.length < 5, `${told.length} lines`);
+    assert.equal(count("failed"), failed);
+    // Both endpoints get clients, for none is passed over.
+    for (const client of clients) client.send("1", port);
+    const answers = await Promise.all(clients.map(async (client) => (await texts(client, 1))[0]));
+    assert.deepEqual([...new Set(answers)].sort(), ["one 1", "two 1"]);
+    await plane.publish(withStreams());
+    const lineOf = (client: DatagramPeer) => plane.lines.find((line) => line.remote_port === client.port);
+    await until(() => clients.every((client) => lineOf(client) !== undefined), "the lines");
+    // What found no socket was no try.
+    for (const client of clients) assert.deepEqual([lineOf(client)?.status, lineOf(client)?.tries], [200, 1]);
   });
 
   it("takes datagrams of clients without a port, whose answers can go nowhere", async () => {
