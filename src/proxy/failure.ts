@@ -17,7 +17,9 @@ export interface ProxyFailure {
     | "bad-request-body"
     | "client-gone"
     | "client-timeout"
-    | "no-endpoint";
+    | "no-endpoint"
+    /** This process has nothing left to connect with. */
+    | "no-socket";
   readonly side: "client" | "upstream";
   /** never: the request may have had an effect; unsent: nothing of it left this process; idempotent: only a repeatable request may be sent again. */
   readonly retry: "never" | "unsent" | "idempotent";
@@ -41,6 +43,8 @@ export function statusOf(failure: ProxyFailure): number {
       return 504;
     case "no-endpoint":
       return 503;
+    case "no-socket":
+      return 500;
     case "body-too-large":
       return 413;
     case "bad-request-body":

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import type { Ejection, HealthCheck } from "../../src/model/balance.ts";
 import type { UpstreamOptions } from "../../src/model/snapshot.ts";
+import { withoutDescriptors } from "../support/descriptors.ts";
 import { answering, closedPort, ok, TestPlane, TestUpstream, until, withOptions } from "../support/test-plane.ts";
 
 const ejection: Ejection = { failures: 3, baseTime: 60_000, longestTime: 300_000, percent: 50, serverErrors: false };
@@ -60,6 +61,27 @@ describe("endpoints that fail", () => {
       assert.ok(performance.now() < end, bodies.join());
     }
   }
+
+  it("no requests, but for want of a descriptor of ours, are not to blame", async () => {
+    await publish([(await good()).port, (await good()).port], { ejection: { ...ejection, failures: 1 } });
+    const client = await plane.connect();
+    await withoutDescriptors(async () => {
+      for (let count = 0; count < 4; count++) {
+        client.send(get);
+        assert.match((await client.response()).startLine, /^HTTP\/1\.1 500 /);
+      }
+    });
+    await until(() => plane.lines.length === 4, "the lines");
+    assert.deepEqual(
+      plane.lines.map((line) => line.tries),
+      [1, 1, 1, 1],
+    );
+    assert.match(JSON.stringify(plane.events), /"kind":"no-socket","detail":"127\.0\.0\.1:\d+: EMFILE"/);
+    client.send(get);
+    assert.equal((await client.response()).body, "good");
+    client.socket.destroy();
+    assert.equal(counts()[0]?.ejected, 0);
+  });
 
   it("requests are left out by all workers, those that start later too", async () => {
     await publish([await closedPort(), (await good()).port], { ejection });

@@ -13,6 +13,9 @@ const failureCost = 1_000;
 /** Milliseconds between two reports of one endpoint: where all fail, none is left out, and reports would never end. */
 const tellAtMost = 500;
 
+/** Failures that say nothing against the endpoint, as those of clients do not. */
+const blameless: ReadonlySet<ProxyFailure["kind"]> = new Set(["refused-stream", "no-endpoint", "no-socket"]);
+
 export interface WatchParts {
   /** Monotonic milliseconds. */
   readonly clock: () => number;
@@ -73,8 +76,7 @@ export class WatchedTry {
   }
 
   failed({ side, kind }: ProxyFailure): void {
-    // A stream that is refused, or a client that has gone, says nothing against the endpoint.
-    if (side !== "upstream" || kind === "refused-stream" || kind === "no-endpoint" || this.#over) return;
+    if (side !== "upstream" || blameless.has(kind) || this.#over) return;
     const { measures, ejection } = this.#watch;
     if (measures) this.#measure(failureCost);
     if (ejection !== undefined) this.#countFailure(ejection.failures);
