@@ -67,14 +67,18 @@ function statusOfFailure(
     : null;
 }
 
-/** One of both does not like the other's certificate. */
-function failsTls({ certificate, demandsCertificate }: CaseUpstream, asked: Upstream | undefined): boolean {
+/** One of both does not like the other's certificate, or they have nothing in common. */
+function failsTls({ certificate, demandsCertificate, offers }: CaseUpstream, asked: Upstream | undefined): boolean {
   if (asked === undefined || !isOverTls(asked.protocol)) {
     return false;
   }
   const { tls } = asked.options;
   const isRefused = tls?.verify === true && !certificate.includes(tlsName(asked));
-  return isRefused || (demandsCertificate && (tls?.certificate ?? null) === null);
+  const versions: readonly string[] = tls?.protocols ?? [];
+  const noVersion = offers.version !== null && versions.length > 0 && !versions.includes(offers.version);
+  const ciphers = tls?.ciphers ?? "";
+  const noCipher = offers.ciphers !== null && ciphers !== "" && !ciphers.split(":").includes(offers.ciphers);
+  return noVersion || noCipher || isRefused || (demandsCertificate && (tls?.certificate ?? null) === null);
 }
 
 /** The upstreams of the case that stand behind an upstream of the Snapshot. */

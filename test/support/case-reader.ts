@@ -47,7 +47,8 @@ export function readCase(value: unknown, from: Pick<Case, "name" | "manifests" |
 /** `web: 10.1.0.1:8080`, or a mapping with `addresses`, `tls`, `http2` and `refuses`. */
 function readUpstream([name, value, place]: readonly [string, unknown, string]): CaseUpstream {
   if (typeof value === "string") {
-    const plain = { tls: false, certificate: [], http2: false, demandsCertificate: false, refuses: false };
+    const offers = readOffer(new Fields({}, place));
+    const plain = { tls: false, certificate: [], http2: false, offers, demandsCertificate: false, refuses: false };
     return { name, addresses: [value], ...plain };
   }
   const fields = new Fields(value, place);
@@ -57,6 +58,7 @@ function readUpstream([name, value, place]: readonly [string, unknown, string]):
     tls: fields.flag("tls"),
     certificate: fields.list("certificate", asText),
     http2: fields.flag("http2"),
+    offers: readOffer(fields.mapping("offers")),
     demandsCertificate: fields.flag("demandsCertificate"),
     refuses: fields.flag("refuses"),
   };

@@ -63,6 +63,8 @@ export interface CaseUpstream {
   readonly certificate: readonly string[];
   /** It speaks HTTP/2, by prior knowledge where there is no TLS. */
   readonly http2: boolean;
+  /** What it agrees to in a handshake. */
+  readonly offers: TlsOffer;
   /** It takes no client without a certificate of that root. */
   readonly demandsCertificate: boolean;
   /** Nothing listens there. */
@@ -120,7 +122,7 @@ export interface SentRequest {
   readonly tunnel: string | null;
 }
 
-/** Each null: Node's own. */
+/** What one side of a handshake takes, each null: what Node does. */
 export interface TlsOffer {
   /** The only one: "TLSv1.2". */
   readonly version: SecureVersion | null;

@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import { gunzipSync } from "node:zlib";
 import type { CaseRequest, SentRequest } from "./cases.ts";
+import { handshakeOptions } from "./handshake.ts";
 import { Http1Client } from "./http1-client.ts";
 import { Http2Client } from "./http2-client.ts";
 import { type Message, valuesOf } from "./message-reader.ts";
@@ -123,9 +124,7 @@ async function openClient(send: SentRequest, port: number, clients: ReadonlyMap<
     ...(serverName === "" ? {} : { servername: serverName }),
     ...(send.client === null ? {} : shownBy(send.client, clients)),
     ...(signatures === null ? {} : { sigalgs: signatures }),
-    ...(offers.version === null ? {} : { minVersion: offers.version, maxVersion: offers.version }),
-    ...(offers.ciphers === null ? {} : { ciphers: offers.ciphers }),
-    ...(offers.curves === null ? {} : { ecdhCurve: offers.curves }),
+    ...handshakeOptions(offers),
   });
   const http1 = version === "2" ? null : new Http1Client(socket);
   await settled(socket, "secureConnect");

@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
 import type { CaseUpstream, UpstreamReply } from "./cases.ts";
+import { handshakeOptions } from "./handshake.ts";
 import { type Message, MessageReader, valuesOf } from "./message-reader.ts";
 import { makeCertificate, testRoot } from "./pki.ts";
 import { recordHttp2 } from "./recording-http2.ts";
@@ -24,7 +25,7 @@ export class RecordingUpstream {
   /** `answer` is asked for each request that has arrived in full. */
   static async start(
     name: string,
-    options: Pick<CaseUpstream, "tls" | "certificate" | "http2" | "demandsCertificate">,
+    options: Pick<CaseUpstream, "tls" | "certificate" | "http2" | "offers" | "demandsCertificate">,
     answer: (seen: SeenRequest) => UpstreamReply,
   ): Promise<RecordingUpstream> {
     const sockets = new Set<Socket>();
@@ -36,7 +37,7 @@ export class RecordingUpstream {
       if (serveHttp2 === null) serve(socket, name, answer).catch(() => socket.destroy());
       else serveHttp2(socket);
     };
-    const agreed = options.http2 ? { ALPNProtocols: ["h2"] } : {};
+    const agreed = { ...handshakeOptions(options.offers), ...(options.http2 ? { ALPNProtocols: ["h2"] } : {}) };
     const server = options.tls ? createTlsServer({ ...identityOf(options), ...agreed }, accept) : createServer(accept);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
