@@ -13,7 +13,8 @@ import { Deadline } from "./wheel.ts";
 
 /** Bytes that are read at first; most answers fit. */
 const readSize = 8_192;
-const largestRead = 65_536;
+/** What may wait for a client that does not read, besides a little that the exchange itself takes: 64 KiB in all. */
+const largestRead = 57_344;
 
 /** The exchange that uses a connection. After closed() nothing more is called. */
 export interface ConnectionOwner {

@@ -35,7 +35,7 @@ export class ReadBuffer {
   /** The chunk that was read last is still needed. */
   #kept = false;
 
-  /** In bytes, `smallest` a power of two: a read that fills its buffer gets the next one twice as large. */
+  /** In bytes, both even: a read that fills its buffer gets the next one twice as large. */
   constructor(smallest: number, largest: number, take: Take) {
     this.#smallest = smallest;
     this.#largest = largest;
@@ -66,7 +66,9 @@ export class ReadBuffer {
     this.#kept = kept;
     // Whoever is to take it is slow: until that is gone nothing more is read, and a connection holds no more than it must.
     if (kept && this.socket?.isPaused() === true) this.#wanted = Math.min(resting, this.#smallest);
-    else if (bytes === length && length < this.#largest) this.#wanted = Math.max(length, this.#smallest) * 2;
+    else if (bytes === length && length < this.#largest)
+      // Behind a rest much waits, or nobody would have had to wait.
+      this.#wanted = length < this.#smallest ? this.#largest / 2 : Math.min(length * 2, this.#largest);
     else if (kept) this.#wanted = length;
     return true;
   }
