@@ -24,6 +24,9 @@ import { isFull, writeTogether } from "./write.ts";
  */
 const freshEnough = 4_000;
 
+/** Bytes of a body that leave as text with their head; copying more costs as much as another write. */
+const gatheredAtMost = 8_192;
+
 export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
   readonly #plane: Plane;
   readonly #client: Client;
@@ -35,8 +38,11 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
   keepsPart = false;
   /** null before the first, between two tries, and once the exchange with the upstream is over. */
   #connection: UpstreamConnection | null = null;
-  /** The request head, while it waits for the first part of the body to leave with it. */
-  #heldHead = "";
+  /** The request as far as it is there, until it leaves at the end of this turn of the event loop: nothing of it has been sent. */
+  #held = "";
+  #holdsBody = false;
+  /** The connection takes what is sent; until then all is held. */
+  #open = false;
   #requestDone: boolean;
 
   constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute, upstream: LiveUpstream) {
@@ -63,8 +69,16 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
       this.#fail(failure("body-too-large", "client", `more than ${limit} bytes`));
       return true;
     }
+    const small = part.length <= gatheredAtMost && this.#held.length <= gatheredAtMost;
+    if (!this.#open || (small && this.#gathers(connection))) {
+      const text = part.toString("latin1", 0, part.length);
+      this.#held += this.#chunked ? `${chunkHeader(part.length)}${text}\r\n` : text;
+      this.#holdsBody = true;
+      this.keepsPart = false;
+      return this.#open;
+    }
+    const before = this.#takeHeld();
     this.#attempts.bodyStarted = true;
-    const before = this.#takeHead();
     this.keepsPart = this.#chunked
       ? writeTogether(connection.socket, before + chunkHeader(part.length), part, "\r\n")
       : writeTogether(connection.socket, before, part, "");
@@ -77,9 +91,13 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
     this.#requestDone = true;
     const connection = this.#connection;
     if (connection === null) return;
-    const last = this.#takeHead() + (this.#chunked ? lastChunk(trailers) : "");
-    if (last !== "") connection.socket.write(last, "latin1");
-    this.#awaitResponse(connection);
+    const last = this.#chunked ? lastChunk(trailers) : "";
+    if (!this.#open || this.#gathers(connection)) this.#held += last;
+    else {
+      const rest = this.#takeHeld() + last;
+      if (rest !== "") connection.socket.write(rest, "latin1");
+    }
+    if (this.#open) this.#awaitResponse(connection);
   }
 
   clientFailed(kind: "client-gone" | "client-timeout" | "bad-request-body", detail: string): void {
@@ -100,6 +118,11 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
   data(chunk: Buffer): boolean {
     const connection = this.#connection;
     if (connection === null) return false;
+    if (this.#held !== "") {
+      // It has been sent nothing yet: what it says answers no request of ours.
+      this.#fail(failure("closed-early", "upstream", connection.pool.address));
+      return false;
+    }
     const relay = this.#relay;
     switch (relay.read(chunk)) {
       case "more":
@@ -165,34 +188,47 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
   }
 
   #connect(pool: EndpointPool): void {
+    this.#open = false;
     this.#connection = pool.connect(this.#route.timeouts.connect, this, prefaceOf(pool, this.#exchange));
   }
 
   #sendHead(connection: UpstreamConnection): void {
-    const text = this.#plane.requestHead(this.#exchange);
+    this.#open = true;
+    if (this.#held === "") this.#held = this.#plane.requestHead(this.#exchange);
     if (this.#requestDone) {
-      connection.socket.write(text, "latin1");
+      if (connection.pool.tls) connection.socket.write(this.#takeHeld(), "latin1");
+      else writeThisTurn(this);
       this.#awaitResponse(connection);
       return;
     }
-    this.#heldHead = text;
+    writeThisTurn(this);
     connection.expectEarlyAnswer();
     // The upstream owes nothing before it has the whole request; until then the client's own limit watches.
     connection.deadline.disarm();
     if (this.#exchange.head.expectContinue) this.#client.sendContinue();
     this.#client.resumeBody();
-    // Where no part of the body comes with it, the upstream gets the head alone, for it may answer without the body.
-    if (this.#heldHead !== "") writeThisTurn(this);
   }
 
-  /** What has been held back till the end of this turn of the event loop. */
-  write(): void {
-    if (this.#heldHead !== "" && this.#connection !== null) this.#connection.socket.write(this.#takeHead(), "latin1");
+  /** The head alone, where no part of the body came with it: the upstream may answer without the body. */
+  writeGathered(): void {
+    const connection = this.#connection;
+    if (connection === null || !this.#open || this.#held === "") return;
+    connection.socket.write(this.#takeHeld(), "latin1");
+    if (this.#requestDone && isFull(connection.socket)) this.#awaitResponse(connection);
   }
 
-  #takeHead(): string {
-    const text = this.#heldHead;
-    this.#heldHead = "";
+  /**
+   * Whether what comes now is to leave with what is held. Over TLS it leaves at once: Node tells only a turn later that such a
+   * write is complete, and the answer would find the connection busy.
+   */
+  #gathers(connection: UpstreamConnection): boolean {
+    return this.#held !== "" && !connection.pool.tls;
+  }
+
+  #takeHeld(): string {
+    const text = this.#held;
+    this.#held = "";
+    if (this.#holdsBody) this.#attempts.bodyStarted = true;
     return text;
   }
 
@@ -245,10 +281,11 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
     // A kept connection that the endpoint closed as the request left says nothing about the endpoint.
     const same = connection !== null && isStale(connection, cause) ? connection.pool : null;
     if (same === null) this.#attempts.failed(cause);
-    if (this.#attempts.mayRepeat(cause) && (same !== null || this.#attempts.hasAnother())) {
+    // Of what is still held nothing has been sent, whatever it asks for.
+    const unsent = same !== null && this.#held !== "";
+    if (unsent || (this.#attempts.mayRepeat(cause) && (same !== null || this.#attempts.hasAnother()))) {
       this.#plane.counters.retried();
       this.#relay.restart();
-      this.#heldHead = "";
       if (same === null) this.#tryNext();
       else this.#connect(same);
       return;

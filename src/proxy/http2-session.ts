@@ -179,7 +179,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   }
 
   /** Writes what the session has gathered, as far as the socket takes it. */
-  write(): void {
+  writeGathered(): void {
     if (!writeSession(this.#socket, this.#session, blocks)) this.#blocked = true;
   }
 
@@ -187,7 +187,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
     this.established = true;
     this.#deadline.disarm();
     this.#pool.counters.upstreamConnected();
-    this.write();
+    this.writeGathered();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const handler of waiting) handler.connected();
@@ -228,7 +228,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
     if (this.#ended) return;
     this.#ended = true;
     this.#session.goAway(false);
-    this.write();
+    this.writeGathered();
     this.#socket.end();
     this.#pool.wheel.arm(this.#deadline, lingerFor);
   }

@@ -55,7 +55,7 @@ export class Http1Connection implements Client, ClientConnection {
     this.#source = source;
     this.#socket = socket;
     this.#peer = peer;
-    this.#writer = new ResponseWriter(socket);
+    this.#writer = new ResponseWriter(socket, () => this.#watchWrites());
     this.#patience = new Patience(host, socket, () => this.#expired());
     listenTo(source, (chunk) => this.#received(chunk));
     socket.on("drain", () => this.#drained());
@@ -133,6 +133,7 @@ export class Http1Connection implements Client, ClientConnection {
     this.#responseDone = true;
     // What is pipelined behind it is not begun: nobody could be told the answer.
     this.#leave();
+    this.#writer.cut();
     this.#socket.destroy();
   }
 
@@ -148,6 +149,7 @@ export class Http1Connection implements Client, ClientConnection {
     const { bytes, at } = this.#input;
     const early = bytes === null ? null : bytes.subarray(at);
     this.#leave();
+    this.#writer.flush();
     socket.removeAllListeners("data").removeAllListeners("drain").removeAllListeners("end");
     socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}${upgradeLines}\r\n`, "latin1");
     this.#host.tunnelOpened(socket);
@@ -299,37 +301,30 @@ export class Http1Connection implements Client, ClientConnection {
     this.#exchange = null;
     this.#forward = null;
     this.#input.clear();
+    this.#writer.flush();
     this.#socket.end();
     if (this.#socket.isPaused()) this.#socket.resume();
     this.#patience.linger();
   }
 
   #expired(): void {
-    switch (this.#phase) {
-      case "idle":
-        this.#close();
-        return;
-      case "head":
-        this.#refuse(408);
-        return;
-      case "exchange":
-        if (this.#forward === null) this.#socket.destroy();
-        else if (this.#responseBegun) this.#forward.clientFailed("client-gone", "the client was too slow");
-        else this.#forward.clientFailed("client-timeout", "the body came too slowly");
-        return;
-      default:
-        this.#socket.destroy();
-    }
+    if (this.#phase === "idle") this.#close();
+    else if (this.#phase === "head") this.#refuse(408);
+    else if (this.#phase !== "exchange" || this.#forward === null) this.#socket.destroy();
+    else if (this.#responseBegun) this.#forward.clientFailed("client-gone", "the client was too slow");
+    else this.#forward.clientFailed("client-timeout", "the body came too slowly");
   }
 
   #drained(): void {
-    if (this.#phase === "idle") {
-      this.#patience.awaitRequest();
-      if (!this.#advancing) this.#advance();
-    } else if (this.#phase === "exchange") {
-      this.#watch();
-      this.#forward?.clientDrained();
-    }
+    this.#watchWrites();
+    if (this.#phase === "exchange") this.#forward?.clientDrained();
+    else if (this.#phase === "idle" && !this.#advancing) this.#advance();
+  }
+
+  /** The client has begun to take less than it is sent, or has caught up. */
+  #watchWrites(): void {
+    if (this.#phase === "idle") this.#patience.awaitRequest();
+    else if (this.#phase === "exchange") this.#watch();
   }
 
   #ended(): void {

@@ -136,7 +136,7 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
   }
 
   /** Writes what the session has gathered, as far as the socket takes it. */
-  write(): void {
+  writeGathered(): void {
     if (!writeSession(this.#socket, this.#session, pool)) this.#block();
   }
 
@@ -205,7 +205,7 @@ export class Http2Connection implements ClientConnection, SessionOwner, TurnWrit
   /** No more is read; what is written arrives, then the connection ends. */
   #end(): void {
     this.#closing = true;
-    this.write();
+    this.writeGathered();
     this.#socket.end();
     if (this.#socket.isPaused()) this.#socket.resume();
     this.host.plane.wheel.arm(this.#deadline, lingerFor);

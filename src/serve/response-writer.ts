@@ -3,6 +3,7 @@
  * so that an ordinary response is one write; large parts go as they are.
  */
 import type { Socket } from "node:net";
+import { type TurnWriter, writeThisTurn } from "../proxy/turn.ts";
 import { isFull } from "../proxy/write.ts";
 import { chunkHeader } from "../wire/chunked.ts";
 
@@ -20,19 +21,24 @@ export function framingLines(chunked: boolean, length: number, keepAlive: boolea
   return minor === 0 ? `${lines}Connection: keep-alive\r\n` : lines;
 }
 
-export class ResponseWriter {
+export class ResponseWriter implements TurnWriter {
   readonly #socket: Socket;
+  readonly #full: () => void;
   #held = "";
+  /** So much of it ends a response. */
+  #whole = 0;
   #chunked = false;
   #bodiless = false;
 
-  constructor(socket: Socket) {
+  /** `full` hears when the kernel takes no more of what was written at the end of a turn. */
+  constructor(socket: Socket, full: () => void) {
     this.#socket = socket;
+    this.#full = full;
   }
 
   /** `lines` hold the framing that `chunked` must agree with. */
   head(statusLine: string, lines: string, chunked: boolean, bodiless: boolean): void {
-    this.#held = `${statusLine}${lines}\r\n`;
+    this.#held += `${statusLine}${lines}\r\n`;
     this.#chunked = chunked;
     this.#bodiless = bodiless;
   }
@@ -52,6 +58,7 @@ export class ResponseWriter {
     const ahead = this.#held + before;
     if (ahead !== "") socket.write(ahead, "latin1");
     this.#held = after;
+    this.#whole = 0;
     socket.write(part);
     socket.uncork();
     return socket.writableLength > 0;
@@ -68,17 +75,34 @@ export class ResponseWriter {
     if (this.#held !== "") {
       this.#socket.write(this.#held, "latin1");
       this.#held = "";
+      this.#whole = 0;
     }
     return !isFull(this.#socket);
   }
 
+  /** What is held back leaves at the end of this turn of the event loop, or with a flush() before that. */
   end(trailers: string): void {
     if (this.#chunked && !this.#bodiless) this.#held += `0\r\n${trailers}\r\n`;
+    if (this.#held.length >= heldAtMost) this.flush();
+    else if (this.#held !== "") {
+      if (this.#whole === 0) writeThisTurn(this);
+      this.#whole = this.#held.length;
+    }
+  }
+
+  writeGathered(): void {
+    if (this.#whole > 0 && !this.flush()) this.#full();
+  }
+
+  /** The response is cut short: those before it are sent, and nothing more of it. */
+  cut(): void {
+    this.#held = this.#held.slice(0, this.#whole);
     this.flush();
   }
 
   /** An interim response, sent at once. */
   interim(text: string): void {
-    this.#socket.write(text, "latin1");
+    this.#held += text;
+    this.flush();
   }
 }
