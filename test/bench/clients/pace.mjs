@@ -138,7 +138,8 @@ function turn() {
 
 function finish() {
   finished = true;
-  failed += sent - done - failed + waiting.length;
+  // Those that have no answer by now as well, and those that no connection was free for.
+  failed = sent - done + waiting.length;
   writeFileSync(log, latencies.subarray(0, measured));
   process.stdout.write(JSON.stringify({ done, failed, seconds: (performance.now() - start) / 1000 }), () =>
     process.exit(),
