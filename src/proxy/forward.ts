@@ -189,12 +189,13 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
 
   #connect(pool: EndpointPool): void {
     this.#open = false;
+    this.#holdHead();
     this.#connection = pool.connect(this.#route.timeouts.connect, this, prefaceOf(pool, this.#exchange));
   }
 
   #sendHead(connection: UpstreamConnection): void {
     this.#open = true;
-    if (this.#held === "") this.#held = this.#plane.requestHead(this.#exchange);
+    this.#holdHead();
     if (this.#requestDone) {
       if (connection.pool.tls) connection.socket.write(this.#takeHeld(), "latin1");
       else writeThisTurn(this);
@@ -207,6 +208,11 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
     connection.deadline.disarm();
     if (this.#exchange.head.expectContinue) this.#client.sendContinue();
     this.#client.resumeBody();
+  }
+
+  /** What is held for a connection that has gone is held for the next. */
+  #holdHead(): void {
+    if (this.#held === "") this.#held = this.#plane.requestHead(this.#exchange);
   }
 
   /** The head alone, where no part of the body came with it: the upstream may answer without the body. */
