@@ -6,6 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Milliseconds that a process which is told to end may take. */
@@ -93,7 +94,7 @@ export function converse(cores: string, command: readonly string[]): Conversatio
         if (child.exitCode !== null || child.signalCode !== null) break;
         await once(wake, "line", { signal: end });
       }
-      throw new Error(`${command.slice(0, 2).join(" ")} ended: ${complaints}`);
+      throw new Error(`${nameOf(command)} ended: ${complaints}`);
     },
     go() {
       child.stdin.write("\n");
@@ -126,9 +127,17 @@ export async function runPinned(cores: string, command: readonly string[], secon
   }
   if (child.exitCode !== 0) {
     const how = child.exitCode === null ? `was killed after ${seconds} s` : `ended with exit code ${child.exitCode}`;
-    throw new Error(`${command[0]} ${how}: ${(complaints || output).slice(-1000)}`);
+    throw new Error(`${nameOf(command)} ${how}: ${(complaints || output).slice(-1000)}`);
   }
   return output;
+}
+
+/** A command without the directories of this machine, for pages that others read. */
+function nameOf(command: readonly string[]): string {
+  return command
+    .slice(0, 2)
+    .map((each) => basename(each))
+    .join(" ");
 }
 
 /** Resolves when `answers` does so with true; rejects when the process ends first or takes longer than the seconds. */
