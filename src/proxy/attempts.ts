@@ -11,8 +11,13 @@ import type { LiveRoute, Plane } from "./plane.ts";
 import { replyStatus } from "./reply.ts";
 import type { EndpointPool } from "./upstreams.ts";
 
-/** Endpoints tried for one request, as ingress-nginx's proxy-next-upstream-tries. */
+/**
+ * Endpoints tried for one request, as ingress-nginx's proxy-next-upstream-tries. One that refuses the connection at once
+ * does not count: of a Service that is scaled down, several do so before anybody is told.
+ */
 const triesAtMost = 3;
+/** Milliseconds. */
+const atOnce = 100;
 
 export class Attempts {
   /** A part of the request's body has been given to an upstream: none of it is ever sent twice. */
@@ -25,6 +30,7 @@ export class Attempts {
   readonly #route: LiveRoute;
   readonly #upstream: LiveUpstream;
   readonly #tried: Member[] = [];
+  #refused = 0;
 
   constructor(plane: Plane, client: Client, exchange: RequestExchange, route: LiveRoute, upstream: LiveUpstream) {
     this.#plane = plane;
@@ -55,13 +61,15 @@ export class Attempts {
   /** Whether the request may be sent again after this failure, be it to the same endpoint. */
   mayRepeat(cause: ProxyFailure): boolean {
     if (cause.retry === "unsent") this.#route.series.connectFailure();
+    if (cause.kind === "connect-refused" && this.#plane.clock() - this.#exchange.upstreamStartedAt < atOnce)
+      this.#refused++;
     if (this.begun || this.bodyStarted || cause.retry === "never") return false;
     return cause.retry === "unsent" || isReplayable(this.#exchange.head);
   }
 
   /** Counting will not do: an endpoint that was tried may have left the upstream meanwhile. */
   hasAnother(): boolean {
-    if (this.#exchange.tries >= triesAtMost) return false;
+    if (this.#exchange.tries - this.#refused >= triesAtMost) return false;
     return this.#upstream.candidates.some((member) => !this.#tried.includes(member));
   }
 

@@ -58,13 +58,17 @@ describe("failing upstreams", () => {
     await until(() => plane.lines.some((line) => line.tries === 2), "a line that tells of two tries");
   });
 
-  it("answers 502 after three endpoints have refused", async () => {
+  it("answers 502 after all endpoints have refused, and asks the only one that does not", async () => {
+    // A Service that is scaled from five Pods to two: three stop at once, and the EndpointSlice says so a moment later.
     const ports = await Promise.all([closedPort(), closedPort(), closedPort(), closedPort()]);
     await plane.serve(ports);
     assert.equal(status(await plane.request(get)), 502);
-    const line = () => plane.lines.find(({ status, tries }) => status === 502 && tries === 3);
+    const line = () => plane.lines.find(({ status, tries }) => status === 502 && tries === 4);
     await until(() => line() !== undefined, "the log line");
-    assert.equal(String(line()?.upstream).split(", ").length, 3);
+    assert.equal(String(line()?.upstream).split(", ").length, 4);
+    const left = await start(answering(() => ok("left")));
+    await plane.serve([...ports, left.port]);
+    for (let time = 0; time < 10; time++) assert.equal((await plane.request(get)).body, "left");
   });
 
   it("answers 503 when there is no endpoint, and when the backend is unavailable", async () => {
