@@ -13,9 +13,11 @@ import type { EndpointPool } from "./upstreams.ts";
 
 /**
  * Endpoints tried for one request, as ingress-nginx's proxy-next-upstream-tries. One that refuses the connection at once
- * does not count: of a Service that is scaled down, several do so before anybody is told.
+ * does not count: of a Service that is scaled down, several do so before anybody is told. But where all of a thousand do, a
+ * request must not ask each.
  */
 const triesAtMost = 3;
+const refusalsAtMost = 7;
 /** Milliseconds. */
 const atOnce = 100;
 
@@ -69,7 +71,7 @@ export class Attempts {
 
   /** Counting will not do: an endpoint that was tried may have left the upstream meanwhile. */
   hasAnother(): boolean {
-    if (this.#exchange.tries - this.#refused >= triesAtMost) return false;
+    if (this.#exchange.tries - Math.min(this.#refused, refusalsAtMost) >= triesAtMost) return false;
     return this.#upstream.candidates.some((member) => !this.#tried.includes(member));
   }
 

@@ -66,6 +66,10 @@ describe("failing upstreams", () => {
     const line = () => plane.lines.find(({ status, tries }) => status === 502 && tries === 4);
     await until(() => line() !== undefined, "the log line");
     assert.equal(String(line()?.upstream).split(", ").length, 4);
+    const many = await Promise.all(Array.from({ length: 14 }, () => closedPort()));
+    await plane.serve(many);
+    assert.equal(status(await plane.request(get)), 502);
+    await until(() => plane.lines.some(({ tries }) => tries === 10), "a line that tells of ten tries, not of fourteen");
     const left = await start(answering(() => ok("left")));
     await plane.serve([...ports, left.port]);
     for (let time = 0; time < 10; time++) assert.equal((await plane.request(get)).body, "left");
