@@ -29,17 +29,11 @@ export class AskedHosts<T> {
   find(authority: string): AskedHost<T> {
     const known = this.#known.get(authority);
     if (known !== undefined) return known;
-    if (authority.length > longest) return this.#lookUp(authority);
-    // A text of its own: a slice would keep the head that it was found in, and clients can send many large ones.
-    const kept = Buffer.from(authority, "latin1").toString("latin1");
-    const asked = this.#lookUp(kept);
-    if (this.#known.size >= rememberedAtMost) this.#known.clear();
-    this.#known.set(kept, asked);
-    return asked;
-  }
-
-  #lookUp(authority: string): AskedHost<T> {
     const name = normaliseHost(authority);
-    return { name, found: name === null ? null : this.#table.host(name) };
+    const asked = { name, found: name === null ? null : this.#table.host(name) };
+    if (authority.length > longest) return asked;
+    if (this.#known.size >= rememberedAtMost) this.#known.clear();
+    this.#known.set(authority, asked);
+    return asked;
   }
 }

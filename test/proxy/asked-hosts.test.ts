@@ -1,17 +1,8 @@
 /** What is remembered of the hosts that clients ask for is what looking it up anew gives. */
 import assert from "node:assert/strict";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { AskedHosts } from "../../src/proxy/asked-hosts.ts";
 import { normaliseHost } from "../../src/router/hosts.ts";
 import type { TableHost } from "../../src/router/table.ts";
-
-/** Bytes in use once all garbage has been collected. */
-function heap(): number {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
-  return process.memoryUsage().heapUsed;
-}
 
 const shop = { name: "shop.example" } as TableHost<number>;
 
@@ -40,18 +31,6 @@ describe("the hosts that clients ask for", () => {
     }
     // Once each, and what is no host not at all.
     assert.equal(looked.length, 6);
-  });
-
-  it("keep nothing of the heads that they were found in", () => {
-    const asked = new AskedHosts<number>({ host: () => null });
-    const before = heap();
-    for (let index = 0; index < 4_000; index++) {
-      const head = Buffer.alloc(32_768, `x${index}-`).toString("latin1");
-      asked.find(head.slice(0, 100));
-    }
-    const grown = heap() - before;
-    assert.ok(grown < 16 * 1024 * 1024, `${grown} bytes`);
-    assert.deepEqual(asked.find("a.example"), { name: "a.example", found: null });
   });
 
   it("are forgotten when there are too many, and found all the same", () => {
