@@ -10,6 +10,9 @@ export interface AskedHost<T> {
   readonly name: string | null;
   /** null: no host of the table serves it. */
   readonly found: TableHost<T> | null;
+  /** A request line and head from the version to the value of X-Request-ID, and a part of a line of the access log, once made. */
+  lines: string | null;
+  logged: string | null;
 }
 
 /** Clients may ask for anything: beyond this many all are forgotten. */
@@ -30,7 +33,7 @@ export class AskedHosts<T> {
     const known = this.#known.get(authority);
     if (known !== undefined) return known;
     const name = normaliseHost(authority);
-    const asked = { name, found: name === null ? null : this.#table.host(name) };
+    const asked = { name, found: name === null ? null : this.#table.host(name), lines: null, logged: null };
     if (authority.length > longest) return asked;
     if (this.#known.size >= rememberedAtMost) this.#known.clear();
     this.#known.set(authority, asked);

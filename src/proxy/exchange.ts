@@ -5,9 +5,12 @@
 import type { Exchange } from "../features/exchange.ts";
 import type { Target } from "../router/target.ts";
 import { clientHeaders, type Client as ForwardedClient } from "../wire/forwarded.ts";
+import { known } from "../wire/names.ts";
 import type { RequestHead } from "../wire/request-head.ts";
+import type { AskedHost } from "./asked-hosts.ts";
 import type { WatchedTry } from "./balance/watch.ts";
 import type { PeerTls } from "./client-auth.ts";
+import type { ClientText } from "./logged.ts";
 import type { LiveRoute } from "./plane.ts";
 
 /** What is known of a client's connection, the same for all its requests unless settings change. */
@@ -29,6 +32,8 @@ export interface Peer {
   readonly http2: boolean;
   /** null: the connection is plain. */
   readonly tls: PeerTls | null;
+  /** What the access log made of it for its last request; null: for none. */
+  logged: ClientText | null;
 }
 
 const none: readonly string[] = [];
@@ -55,6 +60,8 @@ export class RequestExchange implements Exchange {
   requestId = "";
   /** Header lines for the upstream that tell who the client is by its certificate; null: the host asks for none. */
   identity: string | null = null;
+  /** What the authority leads to; null: nobody has looked. */
+  asked: AskedHost<LiveRoute> | null = null;
   route: LiveRoute | null = null;
   /** The present try, where its upstream wants it observed. */
   watched: WatchedTry | null = null;
@@ -99,6 +106,19 @@ export class RequestExchange implements Exchange {
 
   get contentLength(): number {
     return this.head.framing === "chunked" ? -1 : this.head.contentLength;
+  }
+
+  get minor(): 0 | 1 {
+    return this.head.minor;
+  }
+
+  /** "" when the client sent none, as below. */
+  get referer(): string {
+    return this.head.fields.valueOf(known.referer) ?? "";
+  }
+
+  get userAgent(): string {
+    return this.head.fields.valueOf(known.userAgent) ?? "";
   }
 
   header(name: string): string | undefined {

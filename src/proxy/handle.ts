@@ -19,7 +19,9 @@ import type { UpstreamHalf } from "./upstream-half.ts";
 export function handle(plane: Plane, client: Client, exchange: RequestExchange): UpstreamHalf | null {
   const { head } = exchange;
   const { asked, unmatched } = plane.routes;
-  const { name: host, found } = asked.find(head.authority);
+  const known = asked.find(head.authority);
+  const { name: host, found } = known;
+  exchange.asked = known;
   const target = normaliseTarget(head.pathAndQuery);
   if (host === null || "bad" in target) {
     replyStatus(plane, client, exchange, 400);

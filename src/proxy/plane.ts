@@ -12,6 +12,7 @@ import type { Compression } from "./compression.ts";
 import type { RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
+import type { RouteText } from "./logged.ts";
 import type { TimingWheel } from "./wheel.ts";
 
 /** A route compiled for requests. */
@@ -43,6 +44,8 @@ export interface RouteLabels {
   readonly ingress: string;
   readonly service: string;
   readonly port: string;
+  /** null before the first line of the access log. */
+  logged: RouteText | null;
 }
 
 export interface RouteCounters {

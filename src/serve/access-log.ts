@@ -1,106 +1,134 @@
 /**
  * The access log's two line formats: JSON, and ingress-nginx's upstreaminfo. A line is always one line of printable ASCII:
  * every value is scanned, and what could end a field, a line or a terminal's patience is escaped, whoever sent it. Where
- * lines go is log-sink.ts's. This is the hot path: about a microsecond a line, measured by test/bench/micro.ts.
+ * lines go is log-sink.ts's. This is the hot path: about half a microsecond a line, measured by test/bench/micro.ts.
  */
+import type { ClientText, RouteText } from "../proxy/logged.ts";
+import { ownCopy } from "../wire/own-copy.ts";
+import { clientText } from "./client-text.ts";
+import { escapeJson, escapeNginx, unclean } from "./log-escape.ts";
 
 export type AccessLogFormat = "json" | "nginx";
 
-export interface AccessRecord {
-  /** When the response ended, in milliseconds since the epoch. */
-  time: number;
-  remoteAddress: string;
-  remotePort: number;
-  method: string;
-  host: string;
+/** What is told of a request: a RequestExchange that is over. Durations are in milliseconds. */
+export interface LoggedRequest {
+  readonly clientAddress: string;
+  readonly method: string;
+  readonly authority: string;
   /** The raw path and query as sent. */
-  target: string;
-  protocol: "HTTP/1.0" | "HTTP/1.1" | "HTTP/2.0";
-  scheme: "http" | "https";
-  status: number;
-  requestBytes: number;
+  readonly target: string;
+  readonly scheme: "http" | "https";
+  readonly status: number;
+  readonly requestBytes: number;
   /** Bytes of the body sent to the client. */
-  bytes: number;
-  /** Milliseconds, as are all durations here. */
-  duration: number;
+  readonly responseBytes: number;
   /** "" when no upstream was asked; "a, b" when several were. */
-  upstreamAddress: string;
-  upstreamStatus: number;
-  upstreamDuration: number;
-  upstreamBytes: number;
-  tries: number;
-  requestId: string;
-  /** The same object for all requests of a route, for its text is made once; "" where there is none. */
-  route: LoggedRoute;
-  referer: string;
-  userAgent: string;
+  readonly upstreamAddress: string;
+  readonly upstreamStatus: number;
+  readonly upstreamDuration: number;
+  readonly upstreamBytes: number;
+  readonly tries: number;
+  readonly requestId: string;
+  readonly referer: string;
+  readonly userAgent: string;
+  readonly minor: 0 | 1;
+  /** One object for all requests of a connection. */
+  /** One object for all requests for a host; null: it was not looked up. */
+  readonly asked: { logged: string | null } | null;
+  readonly peer: { readonly address: string; readonly http2: boolean; logged: ClientText | null };
+  readonly route: { readonly labels: LoggedRoute } | null;
 }
 
+/** One object for all requests of a route. */
 export interface LoggedRoute {
   readonly namespace: string;
   readonly ingress: string;
   readonly service: string;
   readonly port: string;
+  /** Made with the first line. */
+  logged: RouteText | null;
 }
 
-/** One line, its "\n" included. Text is taken as bytes, one char a byte, as the heads were read. */
-export function formatAccessLine(format: AccessLogFormat, record: AccessRecord): string {
-  if (format === "json") return jsonLine(isClean(record) ? record : escaped(record, escapeJson));
-  return nginxLine(isClean(record) ? record : escaped(record, escapeNginx));
+/**
+ * One line, its "\n" included, of a request that ended at `time`, in milliseconds since the epoch, after `duration`
+ * milliseconds. Text is taken as bytes, one char a byte, as the heads were read.
+ */
+export function formatAccessLine(
+  format: AccessLogFormat,
+  request: LoggedRequest,
+  time: number,
+  duration: number,
+): string {
+  return format === "json" ? jsonLine(request, time, duration) : nginxLine(request, time, duration);
 }
 
-/** Anything but printable ASCII without the quote and the backslash. */
-const unclean = /[^ !#-[\]-~]/;
+const noRoute: LoggedRoute = { namespace: "", ingress: "", service: "", port: "", logged: null };
 
-/** All text at once: one scan of a joined string costs less than eight short ones. */
-function isClean(record: AccessRecord): boolean {
-  const { method, host, target, requestId, referer, userAgent, remoteAddress, upstreamAddress } = record;
-  return !unclean.test(method + host + target + requestId + referer + userAgent + remoteAddress + upstreamAddress);
-}
-
-function escaped(record: AccessRecord, quote: (text: string) => string): AccessRecord {
-  return {
-    ...record,
-    remoteAddress: quote(record.remoteAddress),
-    method: quote(record.method),
-    host: quote(record.host),
-    target: quote(record.target),
-    upstreamAddress: quote(record.upstreamAddress),
-    requestId: quote(record.requestId),
-    referer: quote(record.referer),
-    userAgent: quote(record.userAgent),
-  };
-}
-
-interface RouteText {
-  readonly json: string;
-  readonly nginx: string;
-}
-
-const routeTexts = new WeakMap<LoggedRoute, RouteText>();
-
-/** How a route is written in either format, escaped. */
 function routeText(route: LoggedRoute): RouteText {
-  let text = routeTexts.get(route);
-  if (text === undefined) {
+  if (route.logged === null) {
     const { namespace, ingress, service, port } = route;
     const [a, b, c, d] = [namespace, ingress, service, port].map(escapeJson);
-    text = {
-      json: `"namespace":"${a}","ingress":"${b}","service":"${c}","port":"${d}"`,
+    route.logged = {
+      json: `","namespace":"${a}","ingress":"${b}","service":"${c}","port":"${d}","referer":"`,
       nginx: service === "" ? "-" : escapeNginx(`${namespace}-${service}-${port}`),
     };
-    routeTexts.set(route, text);
   }
-  return text;
+  return route.logged;
 }
 
-/** Every text of the record is escaped by now. */
-function jsonLine(record: AccessRecord): string {
-  const upstream =
-    record.upstreamAddress === ""
-      ? ""
-      : `"upstream_status":${record.upstreamStatus},"upstream_bytes":${record.upstreamBytes},"upstream_duration":${micros(record.upstreamDuration)},`;
-  return `{"time":"${isoTime(record.time)}","remote":"${record.remoteAddress}","method":"${record.method}","scheme":"${record.scheme}","host":"${record.host}","path":"${record.target}","protocol":"${record.protocol}","status":${record.status},"bytes":${record.bytes},"request_bytes":${record.requestBytes},"duration":${micros(record.duration)},"upstream":"${record.upstreamAddress}",${upstream}"tries":${record.tries},"request_id":"${record.requestId}",${routeText(record.route).json},"referer":"${record.referer}","user_agent":"${record.userAgent}"}\n`;
+/** In as few pieces as it goes: each costs about as much as a number. */
+function jsonLine(request: LoggedRequest, time: number, duration: number): string {
+  const { labels } = request.route ?? { labels: noRoute };
+  let { method, target, requestId, referer } = request;
+  // All text at once: one scan of a joined string costs less than three short ones.
+  if (unclean.test(method + target + requestId + referer)) {
+    method = escapeJson(method);
+    target = escapeJson(target);
+    requestId = escapeJson(requestId);
+    referer = escapeJson(referer);
+  }
+  const body = request.requestBytes === 0 ? ',"request_bytes":0,"duration":' : bodyText(request.requestBytes);
+  const tried = request.tries === 1 ? ',"tries":1,"request_id":"' : triesText(request.tries);
+  return `${isoSecond(time)}${threeDigits[millisecond(time)]}${clientText(request)}${method}${hostText(request)}${target}","status":${request.status},"bytes":${request.responseBytes}${body}${micros(duration)}${upstreamText(request)}${tried}${requestId}${routeText(labels).json}${referer}"}\n`;
+}
+
+/** From the end of the method to the start of the path. */
+function hostText({ asked, authority }: LoggedRequest): string {
+  if (asked === null) return hostJson(authority);
+  asked.logged ??= ownCopy(hostJson(authority));
+  return asked.logged;
+}
+
+function hostJson(authority: string): string {
+  return `","host":"${escapeJson(authority)}","path":"`;
+}
+
+function bodyText(bytes: number): string {
+  return `,"request_bytes":${bytes},"duration":`;
+}
+
+function triesText(tries: number): string {
+  return `,"tries":${tries},"request_id":"`;
+}
+
+function upstreamText(request: LoggedRequest): string {
+  const { upstreamAddress } = request;
+  if (upstreamAddress === "") return ',"upstream":""';
+  return `${addressText(upstreamAddress)}${request.upstreamStatus},"upstream_bytes":${request.upstreamBytes},"upstream_duration":${micros(request.upstreamDuration)}`;
+}
+
+/** Of endpoints there are few, and they are asked again and again; lists of those that failed are without end. */
+const addressTexts = new Map<string, string>();
+const addressesAtMost = 1_024;
+
+function addressText(address: string): string {
+  let text = addressTexts.get(address);
+  if (text === undefined) {
+    text = `,"upstream":"${escapeJson(address)}","upstream_status":`;
+    if (addressTexts.size >= addressesAtMost) addressTexts.clear();
+    addressTexts.set(address, text);
+  }
+  return text;
 }
 
 /**
@@ -108,52 +136,33 @@ function jsonLine(record: AccessRecord): string {
  * $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr
  * $upstream_response_length $upstream_response_time $upstream_status $req_id`, in UTC, with "-" for what is empty.
  */
-function nginxLine(record: AccessRecord): string {
+function nginxLine(request: LoggedRequest, time: number, duration: number): string {
+  let { clientAddress, method, target, upstreamAddress, requestId, referer, userAgent } = request;
+  if (unclean.test(method + target + requestId + referer + userAgent + clientAddress + upstreamAddress)) {
+    clientAddress = escapeNginx(clientAddress);
+    method = escapeNginx(method);
+    target = escapeNginx(target);
+    upstreamAddress = escapeNginx(upstreamAddress);
+    requestId = escapeNginx(requestId);
+    referer = escapeNginx(referer);
+    userAgent = escapeNginx(userAgent);
+  }
   const upstream =
-    record.upstreamAddress === ""
+    upstreamAddress === ""
       ? "- - - -"
-      : `${record.upstreamAddress} ${record.upstreamBytes} ${millis(record.upstreamDuration)} ${record.upstreamStatus}`;
-  const service = routeText(record.route).nginx;
-  const request = record.method === "" ? "-" : `${record.method} ${record.target} ${record.protocol}`;
-  return `${record.remoteAddress || "-"} - - [${localTime(record.time)}] "${request}" ${record.status} ${record.bytes} "${record.referer || "-"}" "${record.userAgent || "-"}" ${record.requestBytes} ${millis(record.duration)} [${service}] [] ${upstream} ${record.requestId || "-"}\n`;
+      : `${upstreamAddress} ${request.upstreamBytes} ${millis(request.upstreamDuration)} ${request.upstreamStatus}`;
+  const service = routeText(request.route?.labels ?? noRoute).nginx;
+  const asked = method === "" ? "-" : `${method} ${target} ${protocolOf(request)}`;
+  return `${clientAddress || "-"} - - [${localTime(time)}] "${asked}" ${request.status} ${request.responseBytes} "${referer || "-"}" "${userAgent || "-"}" ${request.requestBytes} ${millis(duration)} [${service}] [] ${upstream} ${requestId || "-"}\n`;
 }
 
-/** Everything but printable ASCII as \uXXXX, so that no reader, whatever it thinks of C1 or bidirectional controls, is misled. */
-function escapeJson(text: string): string {
-  return decoded(text).replace(/[^ !#-[\]-~]/g, (unit) =>
-    unit === '"' || unit === "\\" ? `\\${unit}` : `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
-/** As nginx's own log escapes: \xXX for the quote, the backslash and every byte that is not printable ASCII. */
-function escapeNginx(text: string): string {
-  const bytes = Buffer.from(text, isBytes(text) ? "latin1" : "utf8").toString("latin1");
-  return bytes.replace(
-    /[^ !#-[\]-~]/g,
-    (byte) => `\\x${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
-  );
-}
-
-/** Bytes that are UTF-8 as the text they stand for; any others as they are. */
-function decoded(text: string): string {
-  if (!isBytes(text)) return text;
-  try {
-    return utf8.decode(Buffer.from(text, "latin1"));
-  } catch {
-    return text;
-  }
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function isBytes(text: string): boolean {
-  for (let index = 0; index < text.length; index++) {
-    if (text.charCodeAt(index) > 0xff) return false;
-  }
-  return true;
+function protocolOf({ peer, minor }: LoggedRequest): string {
+  return peer.http2 ? "HTTP/2.0" : `HTTP/1.${minor}`;
 }
 
 const threeDigits = Array.from({ length: 1000 }, (_, number) => String(number).padStart(3, "0"));
+/** The milliseconds of less than a second, the point included. */
+const belowOne = threeDigits.map((digits) => `0.${digits}`);
 
 /** Milliseconds as seconds with three decimals. toFixed would cost more than the rest of the line's numbers together. */
 export function millis(milliseconds: number): string {
@@ -165,20 +174,31 @@ export function millis(milliseconds: number): string {
 export function micros(milliseconds: number): string {
   const whole = Math.max(0, Math.round(milliseconds * 1000));
   const thousands = Math.floor(whole / 1000);
-  return `${Math.floor(thousands / 1000)}.${threeDigits[thousands % 1000]}${threeDigits[whole % 1000]}`;
+  const below = threeDigits[whole % 1000];
+  if (thousands < 1000) return `${belowOne[thousands]}${below}`;
+  return `${Math.floor(thousands / 1000)}.${threeDigits[thousands % 1000]}${below}`;
 }
 
-let isoSecond = -1;
-let isoText = "";
+let secondKept = -1;
+let secondText = "";
 
-/** `2026-11-20T12:36:00.123Z`; the text of the second is kept, for thousands of lines share it. */
-export function isoTime(time: number): string {
+/** The start of a JSON line, as far as its time's seconds; the text is kept, for thousands of lines share it. */
+function isoSecond(time: number): string {
   const second = Math.floor(time / 1000);
-  if (second !== isoSecond) {
-    isoSecond = second;
-    isoText = new Date(second * 1000).toISOString().slice(0, 20);
+  if (second !== secondKept) {
+    secondKept = second;
+    secondText = `{"time":"${new Date(second * 1000).toISOString().slice(0, 20)}`;
   }
-  return `${isoText}${threeDigits[Math.floor(time) - second * 1000]}Z`;
+  return secondText;
+}
+
+function millisecond(time: number): number {
+  return Math.floor(time) - Math.floor(time / 1000) * 1000;
+}
+
+/** The start of a JSON line, `{"time":"2026-11-20T12:36:00.123Z"`. */
+export function jsonTime(time: number): string {
+  return `${isoSecond(time)}${threeDigits[millisecond(time)]}Z"`;
 }
 
 let localSecond = -1;

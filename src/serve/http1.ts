@@ -18,7 +18,7 @@ import { RequestHead } from "../wire/request-head.ts";
 import type { ClientConnection, ClientSource, ConnectionHost } from "./connection-host.ts";
 import { Input } from "./input.ts";
 import { Patience } from "./patience.ts";
-import { framingLines, ResponseWriter } from "./response-writer.ts";
+import { framingLines, ResponseWriter, statusLine } from "./response-writer.ts";
 
 /** Bytes of pipelined requests that are read ahead of their turn. */
 const aheadAtMost = 16_384;
@@ -94,7 +94,7 @@ export class Http1Connection implements Client, ClientConnection {
     const delimited = length !== -1 || bodiless || chunked;
     this.#keepAlive = head.persistent && delimited && !this.#host.draining && this.#canReachNextRequest();
     const framing = framingLines(chunked, length, this.#keepAlive, head.minor);
-    this.#writer.head(`HTTP/1.1 ${status} ${reason}\r\n`, lines + framing, chunked, bodiless);
+    this.#writer.head(statusLine(status, reason), lines + framing, chunked, bodiless);
   }
 
   write(part: Buffer): boolean {

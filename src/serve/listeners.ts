@@ -248,6 +248,7 @@ export class Listeners implements ConnectionHost {
       told: clientHeaders(address, proto, localPort),
       trusted: this.plane.trusts(address),
       http2,
+      logged: null,
     };
     const connection = http2 ? new Http2Connection(this, socket, peer, early) : new Http1Connection(this, source, peer);
     this.#connections.set(connection, peer);

@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { type TurnWriter, writeThisTurn } from "../proxy/turn.ts";
 import { isFull } from "../proxy/write.ts";
 import { chunkHeader } from "../wire/chunked.ts";
+import { ownCopy } from "../wire/own-copy.ts";
 
 /** Parts up to this many bytes are copied behind what is held back. */
 const copyAtMost = 4_096;
@@ -19,6 +20,20 @@ export function framingLines(chunked: boolean, length: number, keepAlive: boolea
   else if (length !== -1) lines = `Content-Length: ${length}\r\n`;
   if (!keepAlive) return `${lines}Connection: close\r\n`;
   return minor === 0 ? `${lines}Connection: keep-alive\r\n` : lines;
+}
+
+let lastStatus = 0;
+let lastReason = "";
+let lastLine = "";
+
+/** With its end. Most are as the last one was. Hot. */
+export function statusLine(status: number, reason: string): string {
+  if (status !== lastStatus || reason !== lastReason) {
+    lastStatus = status;
+    lastReason = ownCopy(reason);
+    lastLine = ownCopy(`HTTP/1.1 ${status} ${reason}\r\n`);
+  }
+  return lastLine;
 }
 
 export class ResponseWriter implements TurnWriter {

@@ -40,6 +40,7 @@ export function routeLabels(host: Host, route: Route): RouteLabels {
     ingress: name,
     service: service?.name ?? "",
     port: service?.port ?? "",
+    logged: null,
   };
 }
 

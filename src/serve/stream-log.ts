@@ -3,7 +3,7 @@
  * No text of a client is in them, and the others (addresses, names of Services) have been checked.
  */
 import type { ServiceRef } from "../model/snapshot.ts";
-import { type AccessLogFormat, isoTime, localTime, micros, millis } from "./access-log.ts";
+import { type AccessLogFormat, jsonTime, localTime, micros, millis } from "./access-log.ts";
 
 export interface StreamRecord {
   /** "tls": TLS that is passed through. */
@@ -35,7 +35,7 @@ export function formatStreamLine(format: AccessLogFormat, record: StreamRecord, 
 function jsonLine(record: StreamRecord, time: number): string {
   const { protocol, port, service, remoteAddress, remotePort, status, received, sent, duration } = record;
   const host = record.tlsHost === undefined ? "" : `"host":"${record.tlsHost}",`;
-  return `{"time":"${isoTime(time)}","remote":"${remoteAddress}","remote_port":${remotePort},"protocol":"${protocol.toUpperCase()}",${host}"listener":${port},"status":${status},"bytes":${sent},"request_bytes":${received},"duration":${micros(duration)},"upstream":"${record.upstreamAddress}","tries":${record.tries},"namespace":"${service.namespace}","service":"${service.name}","port":"${service.port}"}\n`;
+  return `${jsonTime(time)},"remote":"${remoteAddress}","remote_port":${remotePort},"protocol":"${protocol.toUpperCase()}",${host}"listener":${port},"status":${status},"bytes":${sent},"request_bytes":${received},"duration":${micros(duration)},"upstream":"${record.upstreamAddress}","tries":${record.tries},"namespace":"${service.namespace}","service":"${service.name}","port":"${service.port}"}\n`;
 }
 
 /** `[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time`, in UTC. */

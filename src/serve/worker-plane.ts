@@ -3,6 +3,7 @@
  * certificates are swapped in one assignment each; requests under way keep what they started with.
  */
 import { randomFillSync } from "node:crypto";
+import { performance } from "node:perf_hooks";
 import { hrtime } from "node:process";
 import { compilePolicy } from "../features/registry.ts";
 import { applyHosts, isEmpty, type SnapshotPatch } from "../model/patch.ts";
@@ -20,7 +21,9 @@ import type { LiveRoute, Plane, Routes } from "../proxy/plane.ts";
 import { defaultPoolLimits, Upstreams } from "../proxy/upstreams.ts";
 import { TimingWheel } from "../proxy/wheel.ts";
 import { type Captures, type CompiledTable, compileTable, type RouteValue } from "../router/table.ts";
-import { forwardedHeaders } from "../wire/forwarded.ts";
+import { forwardedHeaders, originalForwardedFor } from "../wire/forwarded.ts";
+import { known } from "../wire/names.ts";
+import { ownCopy } from "../wire/own-copy.ts";
 import { httpDate, serverName, upgradeLines } from "../wire/reply.ts";
 import { ResponseHead } from "../wire/response-head.ts";
 import type { AccessLog } from "./access-record.ts";
@@ -149,13 +152,20 @@ export class WorkerPlane implements Plane {
     if (head.framing === "chunked") framing = "Transfer-Encoding: chunked\r\n";
     else if (head.framing === "length") framing = `Content-Length: ${head.contentLength}\r\n`;
     else if (head.upgrade !== "") framing = upgradeLines;
-    // An HTTP/1.0 request may have no host; the upstream, spoken to in 1.1, needs the field even so (RFC 9112, 3.2).
-    return `${head.method} ${exchange.upstreamTarget} HTTP/1.1\r\nHost: ${head.authority}\r\n${this.forwardedLines(exchange)}${framing}\r\n`;
+    const { asked } = exchange;
+    if (asked === null || exchange.identity !== null || exchange.forwardedHost !== head.authority)
+      // An HTTP/1.0 request may have no host; the upstream, spoken to in 1.1, needs the field even so (RFC 9112, 3.2).
+      return `${head.method} ${exchange.upstreamTarget} HTTP/1.1\r\nHost: ${head.authority}\r\n${this.forwardedLines(exchange)}${framing}\r\n`;
+    // The same in fewer pieces, for most requests.
+    asked.lines ??= ownCopy(hostLines(head.authority));
+    const sent = head.fields.valueOf(known.xForwardedFor);
+    const original = sent === undefined ? "" : originalForwardedFor(sent);
+    return `${head.method} ${exchange.upstreamTarget}${asked.lines}${exchange.requestId}\r\n${exchange.told}${original}${head.forwarded}${framing}\r\n`;
   }
 
   forwardedLines(exchange: RequestExchange): string {
     const { head, told, requestId, forwardedHost } = exchange;
-    const ours = forwardedHeaders(told, requestId, forwardedHost, head.value("x-forwarded-for"));
+    const ours = forwardedHeaders(told, requestId, forwardedHost, head.fields.valueOf(known.xForwardedFor));
     if (exchange.identity === null) return ours + head.forwarded;
     return ours + exchange.identity + withoutIdentity(head.forwarded);
   }
@@ -237,4 +247,10 @@ export class WorkerPlane implements Plane {
 function commonClock(): () => number {
   const start = Number(hrtime.bigint()) / 1e6 - performance.now();
   return () => start + performance.now();
+}
+
+/** From the version of a request line to the value of X-Request-ID. */
+function hostLines(authority: string): string {
+  const asked = authority === "" ? "" : `X-Forwarded-Host: ${authority}\r\n`;
+  return ` HTTP/1.1\r\nHost: ${authority}\r\n${asked}X-Request-ID: `;
 }

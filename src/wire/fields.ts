@@ -49,6 +49,19 @@ export class Fields {
     return this.offsets[(this.first[code] as number) * stride + 3] as number;
   }
 
+  /** As value(), for a known name. Hot: most of them are absent. */
+  valueOf(code: number): string | undefined {
+    if (!this.has(code)) return undefined;
+    let joined = this.text.slice(this.valueStart(code), this.valueEnd(code));
+    if (!this.hasSeveral(code)) return joined;
+    for (let index = (this.first[code] as number) + 1; index < this.count; index++) {
+      if (this.codes[index] !== code) continue;
+      const base = index * stride;
+      joined += `, ${this.text.slice(this.offsets[base + 2] as number, this.offsets[base + 3] as number)}`;
+    }
+    return joined;
+  }
+
   /** The value of every field of that lower-case name, joined by ", "; undefined when there is none. */
   value(name: string): string | undefined {
     let joined: string | undefined;

@@ -41,8 +41,13 @@ export function forwardedHeaders(
 ): string {
   let block = `X-Request-ID: ${requestId}\r\n${client}`;
   if (host !== "") block += `X-Forwarded-Host: ${host}\r\n`;
-  if (sentForwardedFor) block += `X-Original-Forwarded-For: ${sentForwardedFor}\r\n`;
+  if (sentForwardedFor !== undefined) block += originalForwardedFor(sentForwardedFor);
   return block;
+}
+
+/** The line that passes on the client's own X-Forwarded-For; "" where that is empty. */
+export function originalForwardedFor(sent: string): string {
+  return sent === "" ? "" : `X-Original-Forwarded-For: ${sent}\r\n`;
 }
 
 /**

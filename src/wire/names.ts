@@ -35,6 +35,8 @@ export const known = {
   xForwardedServer: 25,
   xOriginalForwardedFor: 26,
   xOriginalForwardedHost: 27,
+  referer: 28,
+  userAgent: 29,
 } as const;
 
 const spelling: readonly (readonly [string, number])[] = [
@@ -64,6 +66,8 @@ const spelling: readonly (readonly [string, number])[] = [
   ["x-forwarded-server", known.xForwardedServer],
   ["x-original-forwarded-for", known.xOriginalForwardedFor],
   ["x-original-forwarded-host", known.xOriginalForwardedHost],
+  ["referer", known.referer],
+  ["user-agent", known.userAgent],
 ];
 
 const longest = Math.max(...spelling.map(([name]) => name.length));

@@ -84,6 +84,12 @@ function parseStatusLine(text: string, head: ResponseHead): number | string {
     status = status * 10 + digit;
   }
   if (status < 100) return refuse(400, "an invalid status", text).reason;
+  head.status = status;
+  head.minor = minor;
+  if (status === 200 && text.startsWith(" OK\r\n", 12)) {
+    head.reason = "OK";
+    return 17;
+  }
   let at = 12;
   if (text.charCodeAt(at) === 0x20) {
     at++;
@@ -91,8 +97,6 @@ function parseStatusLine(text: string, head: ResponseHead): number | string {
   }
   if (text.charCodeAt(at) !== 13 || text.charCodeAt(at + 1) !== 10) return "an invalid byte in the status line";
   if (at > longestStatusLine) return "a status line longer than 8 KiB";
-  head.status = status;
-  head.minor = minor;
   head.reason = text.slice(13, at);
   return at + 2;
 }

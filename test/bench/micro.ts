@@ -4,35 +4,41 @@
  */
 import { performance } from "node:perf_hooks";
 import { emptySnapshot } from "../../src/model/snapshot.ts";
-import { type AccessLogFormat, type AccessRecord, formatAccessLine } from "../../src/serve/access-log.ts";
+import {
+  type AccessLogFormat,
+  formatAccessLine,
+  type LoggedRequest,
+  type LoggedRoute,
+} from "../../src/serve/access-log.ts";
 import { AccessLogBatch } from "../../src/serve/log-batch.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
 import { SeriesRegistry, SeriesTable } from "../../src/serve/series.ts";
 import { WorkerCounters } from "../../src/serve/shared.ts";
 import { StreamRegistry } from "../../src/serve/stream/counters.ts";
 
-const record: AccessRecord = {
-  time: Date.now(),
-  remoteAddress: "10.1.2.3",
-  remotePort: 40_123,
+const peer: LoggedRequest["peer"] = { address: "10.1.2.3", http2: false, logged: null };
+const labels: LoggedRoute = { namespace: "shop", ingress: "shop-web", service: "web", port: "80", logged: null };
+const request = {
+  clientAddress: "10.1.2.3",
   method: "GET",
-  host: "shop.example.com",
+  authority: "shop.example.com",
   target: "/api/items/12345?page=2&sort=asc",
-  protocol: "HTTP/1.1",
-  scheme: "https",
+  minor: 1 as const,
+  scheme: "https" as const,
   status: 200,
   requestBytes: 0,
-  bytes: 96,
-  duration: 0.8,
+  responseBytes: 96,
   upstreamAddress: "10.244.1.17:8080",
   upstreamStatus: 200,
   upstreamDuration: 0.6,
   upstreamBytes: 96,
   tries: 1,
   requestId: "0123456789abcdef0123456789abcdef",
-  route: { namespace: "shop", ingress: "shop-web", service: "web", port: "80" },
   referer: "https://shop.example.com/start",
   userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+  peer,
+  asked: { logged: null },
+  route: { labels },
 };
 
 for (const format of ["json", "nginx"] as const)
@@ -45,12 +51,11 @@ for (const routes of [100, 1000, 10_000]) {
 
 /** Formatted and put into the batch, as a worker does. */
 function logLines(format: AccessLogFormat): (index: number) => void {
+  const begun = Date.now();
   const batch = new AccessLogBatch(() => {});
   return (index) => {
-    record.time += 0.05;
-    record.duration = 0.3 + (index % 100) / 100;
-    record.target = `/api/items/${index}?page=2&sort=asc`;
-    batch.add(formatAccessLine(format, record));
+    request.target = `/api/items/${index}?page=2&sort=asc`;
+    batch.add(formatAccessLine(format, request, begun + index * 0.05, 0.3 + (index % 100) / 100));
   };
 }
 

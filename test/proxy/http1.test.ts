@@ -44,6 +44,40 @@ describe("HTTP/1.1 through the data plane", () => {
     client.socket.destroy();
   });
 
+  it("tells upstream and log what each request says, however the requests of a connection differ", async () => {
+    const seen: Message["headers"][] = [];
+    await upstreamThat(
+      answering((request) => {
+        seen.push(request.headers);
+        return ok("");
+      }),
+    );
+    const client = await plane.connect();
+    const asked = [
+      { host: "a.example", agent: "one", sent: "", method: "GET" },
+      { host: "b.example:8080", agent: "two", sent: "192.0.2.1", method: "DELETE" },
+      { host: "a.example", agent: "", sent: "", method: "GET" },
+      { host: "B.example:8080", agent: "two", sent: "", method: "OPTIONS" },
+      { host: "a.example", agent: "one", sent: "192.0.2.2, 192.0.2.3", method: "GET" },
+      { host: "b.example:8080", agent: "two", sent: "", method: "GET" },
+    ];
+    for (const [index, { host, agent, sent, method }] of asked.entries()) {
+      const lines = `${agent && `User-Agent: ${agent}\r\n`}${sent && `X-Forwarded-For: ${sent}\r\n`}`;
+      client.send(`${method} /told/${index} HTTP/1.1\r\nHost: ${host}\r\n${lines}\r\n`);
+      await client.response();
+      const headers = seen[index] ?? [];
+      assert.deepEqual(valuesOf(headers, "host"), [host]);
+      assert.deepEqual(valuesOf(headers, "x-forwarded-host"), [host]);
+      assert.deepEqual(valuesOf(headers, "x-forwarded-for"), ["127.0.0.1"]);
+      assert.deepEqual(valuesOf(headers, "x-original-forwarded-for"), sent === "" ? [] : [sent]);
+      const line = () => plane.lines.find(({ path }) => path === `/told/${index}`);
+      await until(() => line() !== undefined, "the log line");
+      assert.deepEqual([line()?.method, line()?.host, line()?.user_agent], [method, host, agent]);
+      assert.deepEqual(valuesOf(headers, "x-request-id"), [line()?.request_id]);
+    }
+    client.socket.destroy();
+  });
+
   it("answers pipelined requests in their order, whatever the order of the upstreams' answers", async () => {
     let slow: (() => void) | undefined;
     await upstreamThat(

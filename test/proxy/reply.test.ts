@@ -31,6 +31,7 @@ function answer(given: Reply, method = "GET"): { head: ResponseHead; body: strin
     trusted: false,
     tls: null,
     http2: false,
+    logged: null,
   };
   let text = "";
   let body = "";

@@ -1,27 +1,42 @@
 import assert from "node:assert/strict";
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
-import { type AccessRecord, formatAccessLine } from "../../src/serve/access-log.ts";
+import { formatAccessLine, type LoggedRequest } from "../../src/serve/access-log.ts";
 
-/** A record with the fields of its route among its own. */
-type FlatRecord = Omit<AccessRecord, "route"> & Record<"namespace" | "ingress" | "service" | "servicePort", string>;
+/** A request with the fields of its route among its own, and when it ended. */
+type FlatRecord = Omit<LoggedRequest, "route" | "peer" | "asked"> &
+  Record<"namespace" | "ingress" | "service" | "servicePort", string> & { time: number; duration: number };
 
-function lineOf(format: "json" | "nginx", record: FlatRecord): string {
-  const { namespace, ingress, service, servicePort, ...rest } = record;
-  return formatAccessLine(format, { ...rest, route: { namespace, ingress, service, port: servicePort } });
+type Peer = LoggedRequest["peer"];
+type Asked = LoggedRequest["asked"];
+
+function lineOf(
+  format: "json" | "nginx",
+  record: FlatRecord,
+  peer = peerAt(record.clientAddress),
+  asked: Asked = null,
+): string {
+  const { namespace, ingress, service, servicePort, time, duration, ...rest } = record;
+  const labels = { namespace, ingress, service, port: servicePort, logged: null };
+  return formatAccessLine(format, { ...rest, peer, asked, route: { labels } }, time, duration);
+}
+
+function peerAt(address: string, http2 = false): Peer {
+  return { address, http2, logged: null };
 }
 
 const plain: FlatRecord = {
   time: Date.UTC(2026, 10, 20, 12, 36, 0, 7),
-  remoteAddress: "10.1.2.3",
-  remotePort: 40123,
+  clientAddress: "10.1.2.3",
   method: "GET",
-  host: "shop.example.com",
+  authority: "shop.example.com",
   target: "/items?page=2",
-  protocol: "HTTP/1.1",
+  minor: 1,
   scheme: "https",
   status: 200,
   requestBytes: 12,
-  bytes: 96,
+  responseBytes: 96,
   duration: 1.2344,
   upstreamAddress: "10.244.1.17:8080",
   upstreamStatus: 200,
@@ -53,9 +68,9 @@ const unanswered = {
 
 /** The fields that hold text, with the name under which the JSON line shows each. */
 const texts = [
-  ["remoteAddress", "remote"],
+  ["clientAddress", "remote"],
   ["method", "method"],
-  ["host", "host"],
+  ["authority", "host"],
   ["target", "path"],
   ["upstreamAddress", "upstream"],
   ["requestId", "request_id"],
@@ -85,7 +100,7 @@ const hostile = fc.oneof(
     "] [",
   ),
 );
-const hostileRecord = fc
+const hostileRecord: fc.Arbitrary<FlatRecord> = fc
   .tuple(...texts.map(() => hostile))
   .map((values) => ({ ...plain, ...Object.fromEntries(texts.map(([field], index) => [field, values[index]])) }));
 
@@ -145,6 +160,50 @@ describe("a JSON access-log line", () => {
     );
   });
 
+  it("tells what each request of a connection says, however it differs from the last", () => {
+    const said = fc.record({
+      clientAddress: fc.constantFrom("10.1.2.3", "10.9.9.9"),
+      method: fc.constantFrom("GET", "POST", 'G"'),
+      authority: fc.constantFrom("a.example.com", "b.example.com", ""),
+      userAgent: fc.constantFrom("", "curl/8.0", "a browser\u00ff of many words", 'ends "'),
+      minor: fc.constantFrom(0 as const, 1 as const),
+    });
+    fc.assert(
+      fc.property(fc.array(said, { maxLength: 12 }), (requests) => {
+        const peer = peerAt("10.1.2.3");
+        const hosts = new Map<string, Asked>();
+        for (const each of requests) {
+          const record = { ...plain, ...each };
+          const asked = hosts.get(each.authority) ?? { logged: null };
+          hosts.set(each.authority, asked);
+          assert.equal(lineOf("json", record, peer, asked), lineOf("json", record));
+        }
+      }),
+    );
+  });
+
+  it("lets go of the heads whose texts it keeps with a connection", () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const used = (): number => {
+      collect();
+      const { used_heap_size, external_memory } = getHeapStatistics();
+      return used_heap_size + external_memory;
+    };
+    const start = used();
+    const peers = Array.from({ length: 64 }, (_, index) => {
+      const peer = peerAt("10.1.2.3");
+      const head = Buffer.alloc(1 << 19, "x").toString("latin1");
+      const words = head.slice(index, index + 20);
+      const asked = { logged: null };
+      lineOf("json", { ...plain, userAgent: words, authority: words, method: words }, peer, asked);
+      return { peer, asked };
+    });
+    const kept = used() - start;
+    assert.ok(peers.every(({ peer, asked }) => peer.logged !== null && asked.logged !== null));
+    assert.ok(kept < 4 << 20, `${kept} bytes`);
+  });
+
   it("escapes quote and backslash so that no value ends early", () => {
     const line = lineOf("json", { ...plain, userAgent: '\\","status":500,"x":"' });
     assert.ok(line.includes(String.raw`"user_agent":"\\\",\"status\":500,\"x\":\""`));
@@ -163,7 +222,7 @@ describe("an nginx access-log line", () => {
 
   it("has a dash for all that is empty", () => {
     assert.equal(
-      lineOf("nginx", { ...plain, ...unanswered, method: "", status: 400, bytes: 0, requestId: "" }),
+      lineOf("nginx", { ...plain, ...unanswered, method: "", status: 400, responseBytes: 0, requestId: "" }),
       '10.1.2.3 - - [20/Nov/2026:12:36:00 +0000] "-" 400 0 "-" "-" 12 0.001 [-] [] - - - - -\n',
     );
   });
