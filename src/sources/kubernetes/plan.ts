@@ -27,7 +27,7 @@ export interface Timing {
   readonly longestWait: number;
   /** … or than this where the server answers, only not usefully, and a list takes it little time. */
   readonly longestWaitForAnswer: number;
-  /** Between the beginnings of two lists, at least. */
+  /** From when the server has begun with a list until the next is asked of it, at least. */
   readonly betweenLists: number;
   /** A watch that ends sooner, without an event, did not help. */
   readonly lastingWatch: number;
@@ -81,6 +81,8 @@ export class Plan {
   /** The server named the time: nobody may come earlier. */
   #told = false;
   #listBegan = Number.NEGATIVE_INFINITY;
+  /** When the server is known to have begun with the last list: it may have heard of it long after it was asked. */
+  #listHeard = Number.NEGATIVE_INFINITY;
   #listTook = 0;
   /** When the answer to the step under way began; null: it has not. */
   #opened: number | null = null;
@@ -99,8 +101,7 @@ export class Plan {
 
   /** Milliseconds until the step may be taken. */
   wait(now: number): number {
-    const beginsList = this.#position === null && this.#next === "";
-    const earliest = beginsList ? this.#listBegan + this.#options.timing.betweenLists : 0;
+    const earliest = this.#beginsList ? this.#listHeard + this.#options.timing.betweenLists : 0;
     return Math.max(0, this.#notBefore - now, earliest - now);
   }
 
@@ -108,11 +109,14 @@ export class Plan {
   begin(now: number): void {
     this.#opened = null;
     this.#helped = false;
-    if (this.#position === null && this.#next === "") this.#listBegan = now;
+    if (!this.#beginsList) return;
+    this.#listBegan = now;
+    this.#listHeard = now;
   }
 
   /** The server has said yes. */
   opened(now: number): void {
+    this.#heard(now);
     this.#opened = now;
   }
 
@@ -148,6 +152,7 @@ export class Plan {
     const { kind, retryAfter } = failure;
     const { longestWait } = this.#options.timing;
     const step = this.step.kind;
+    this.#heard(now);
     if (step === "watch") this.#creditLongWatch(now);
     if (step === "stream") this.#streamFailed(kind);
     if (kind === "gone") {
@@ -166,7 +171,7 @@ export class Plan {
   /** The server does not offer streams: a list takes the place of this one, at once. */
   declined(): void {
     this.#options.traits.streams = false;
-    this.#listBegan = Number.NEGATIVE_INFINITY;
+    this.#listHeard = Number.NEGATIVE_INFINITY;
   }
 
   /** The position is given up: what has changed cannot be told by a watch. */
@@ -179,6 +184,15 @@ export class Plan {
   /** Somebody else got through to the server: no need to wait any longer, unless the server named the time. */
   wake(now: number): void {
     if (!this.#told) this.#notBefore = Math.min(this.#notBefore, now);
+  }
+
+  get #beginsList(): boolean {
+    return this.#position === null && this.#next === "";
+  }
+
+  /** Connecting to a busy server takes its time: two lists that began a second apart may reach it at one moment. */
+  #heard(now: number): void {
+    if (this.#beginsList && this.#opened === null) this.#listHeard = now;
   }
 
   #complete(resourceVersion: string, now: number): void {
