@@ -56,6 +56,7 @@ export class Status implements AdminSource {
       return ["reading the objects for the first time", ...waiting.map((what) => printable(`waiting for ${what}`))];
     }
     const { controller, dataPlane } = this.#running;
+    if (!dataPlane.listening) return ["every worker has died; the first to be replaced listens again"];
     // Once in force, a configuration stays so: a change that a worker has not taken yet is no reason to send traffic away.
     if (controller.state.published > 0) return [];
     return [dataPlane.revision === 0 ? "no configuration yet" : "not every worker serves the configuration yet"];

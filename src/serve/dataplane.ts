@@ -55,6 +55,8 @@ export interface DataPlane {
   readonly revision: number;
   /** True when the last change is in force at every worker. */
   readonly acknowledged: boolean;
+  /** True when a worker takes connections; false while the only one, or all at once, are replaced. */
+  readonly listening: boolean;
   /** Ends it: see Listeners.drain. Milliseconds. */
   drain(graceMs: number): Promise<void>;
   /** Ends the worker of that index without warning; it is replaced. For tests of just that. */
@@ -151,6 +153,9 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     },
     get acknowledged() {
       return workers.acknowledged >= revision;
+    },
+    get listening() {
+      return workers.listening;
     },
     async drain(graceMs) {
       await workers.drain(graceMs);

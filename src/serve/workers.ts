@@ -103,9 +103,14 @@ export class Workers {
     return first;
   }
 
-  /** The oldest revision that a worker still serves. */
+  /** The oldest revision that a worker still serves; 0 while one of them does not listen, and so serves nothing. */
   get acknowledged(): number {
-    return Math.min(...this.#slots.map((slot) => slot.acknowledged));
+    return Math.min(...this.#slots.map((slot) => (slot.listening === null ? 0 : slot.acknowledged)));
+  }
+
+  /** False while connections are refused, for there is no worker to take one. */
+  get listening(): boolean {
+    return this.#slots.some((slot) => slot.listening !== null);
   }
 
   /** The ports of TCP and UDP services that a worker cannot listen on, each once. */
@@ -208,6 +213,7 @@ export class Workers {
         break;
       case "listening":
         slot.listening = message;
+        this.#options.acknowledged();
         break;
       case "unavailable":
         slot.unavailable = message.ports;
@@ -239,6 +245,7 @@ export class Workers {
     slot.drained = true;
     // It serves nothing any more, so nothing is in force until its successor says so.
     slot.acknowledged = 0;
+    slot.listening = null;
     this.#options.loads.reset(index);
     this.#tell();
     // Before the first listens there is nothing to go on with: the start fails.

@@ -148,6 +148,23 @@ describe("settings that change while requests are served", () => {
     for (const { socket } of clients) socket.destroy();
   });
 
+  it("are in force only when a worker that replaces the one there was takes connections, which are refused until then", async () => {
+    for (let turn = 0; turn < 3; turn++) {
+      const single = await TestPlane.start({ workers: 1 });
+      try {
+        await single.serve([upstream.port]);
+        await single.plane.killWorker(0);
+        await assert.rejects(single.connect(), { code: "ECONNREFUSED" });
+        assert.deepEqual([single.plane.acknowledged, single.plane.listening], [false, false]);
+        await single.configure({ trustedProxies: ["127.0.0.1/32"] });
+        assert.equal((await single.request(request)).body, "192.0.2.7");
+        assert.deepEqual([single.plane.acknowledged, single.plane.listening], [true, true]);
+      } finally {
+        await single.stop();
+      }
+    }
+  });
+
   it("keep nobody waiting who gives them to a data plane that has ended", async () => {
     await plane.stop();
     await plane.configure({ keepAliveTimeout: 1 });
