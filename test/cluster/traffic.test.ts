@@ -107,31 +107,34 @@ describeCluster("traffic through a cluster", ["pods"], (given) => {
   });
 
   /** Fails when a single request of those that are sent meanwhile does. */
-  async function withLoad(app: string, change: () => Promise<void>): Promise<Load> {
+  async function withLoad(app: string, change: (load: Load) => Promise<void>): Promise<void> {
     const load = new Load({ port: sluice.http, host: `${app}.example` });
     try {
       await load.answered(20);
-      await change();
+      await change(load);
       await load.answered(20);
     } finally {
       await load.stop();
     }
     assert.deepEqual(load.failures, []);
-    return load;
   }
 
   it("does not suffer when a Service is scaled from one Pod to five and down to two", async function () {
     this.timeout(40_000);
     const [first] = await deploy("scaled", 1);
     assert.ok(first);
-    const load = await withLoad("scaled", async () => {
+    await withLoad("scaled", async ({ pods }) => {
       const more = await Promise.all([1, 2, 3, 4].map((index) => run("scaled", `scaled-${index}`)));
       await endpointsBecome("scaled", [first, ...more]);
+      await eventually(
+        async () => pods.size,
+        (size) => size === 5,
+        10_000,
+      );
       const kept = more.slice(0, 1);
       await Promise.all(more.slice(1).map((pod) => pod.terminate()));
       await endpointsBecome("scaled", [first, ...kept]);
     });
-    assert.equal(load.pods.size, 5);
   });
 
   it("does not suffer when every Pod is replaced", async function () {

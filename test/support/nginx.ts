@@ -41,7 +41,7 @@ function loadModules(nginx: string, files: readonly RenderedFile[]): string {
   return file === undefined ? "" : ` load_module ${file};`;
 }
 
-/** Starts nginx on the files and resolves when it accepts connections on `port`. */
+/** Starts nginx on the files and resolves when it listens on all of its ports; `port` is one of them, for HTTP. */
 export async function startNginx(nginx: string, files: readonly RenderedFile[], port: number): Promise<RunningNginx> {
   const directory = await writeFiles(files);
   // Started by root, its workers would be nobody, who may not enter the directory.
@@ -69,7 +69,7 @@ export async function startNginx(nginx: string, files: readonly RenderedFile[], 
     }
     await rm(directory, { recursive: true, force: true });
   };
-  while (!(await accepts(port))) {
+  while (!(await answers(port))) {
     if (child.exitCode !== null) {
       await stop();
       throw new Error(`nginx ended with ${child.exitCode}: ${output()}`);
@@ -152,13 +152,20 @@ function outputOf(child: ChildProcess): () => string {
   return () => output;
 }
 
-function accepts(port: number): Promise<boolean> {
+/**
+ * Whether a worker takes connections. That one can connect does not say so: nginx opens its sockets one by one, and starts
+ * its workers when it has them all. What is sent is no request, so that no route and no upstream sees it: it is answered
+ * with 400, or closed where a header of the PROXY protocol is missing.
+ */
+function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
+    const socket = connect(port, "127.0.0.1", () => socket.write("no request\r\n\r\n"));
+    const settle = (answered: boolean): void => {
       socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
+      resolve(answered);
+    };
+    socket.once("data", () => settle(true));
+    socket.once("end", () => settle(true));
+    socket.once("error", () => settle(false));
   });
 }
