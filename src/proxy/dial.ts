@@ -45,14 +45,14 @@ function keepSessions(socket: TLSSocket, pool: EndpointPool): TLSSocket {
   });
 }
 
-/** Codes of what this process, or its machine, has run out of: descriptors, memory. */
-const shortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
+/** Codes of what this process, or its machine, has run out of: descriptors, memory. No endpoint is to blame for that. */
+export const shortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
 
 /** Why no connection came about; null: it was closed before it was there. The reason is a code, which holds no bytes of others. */
 export function dialFailure(pool: EndpointPool, error: Error | null): ProxyFailure {
   const reason = errorCode(error);
   const detail = `${pool.address}: ${reason}`;
-  // No endpoint is to blame, and none could be connected to.
+  // None of the others could be connected to either.
   if (shortages.has(reason)) return { kind: "no-socket", side: "upstream", retry: "never", detail };
   // A TLS upstream that accepts the connection but not the handshake has seen nothing of the request either.
   const kind = pool.tls && !isConnectError(reason) ? "tls" : "connect-refused";

@@ -15,7 +15,7 @@ export interface StreamRecord {
   readonly tlsHost?: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  /** As nginx's $status of a stream: 200, 400 when the PROXY header is wrong, 502 when no endpoint could be reached. */
+  /** As nginx's $status of a stream: 200, 400 when the PROXY header is wrong, 500 when this process had no socket, 502 when no endpoint could be reached. */
   readonly status: number;
   /** Bytes from and to the client. */
   readonly received: number;

@@ -72,7 +72,10 @@ function run(start: WorkerStart): void {
     countersOf: (service) => streamSeries.of(streamLabels(service)),
     log: (record) => accessLog.writeStream(record),
     report: acceptFailed,
-    socketFailed: shortageReporter("no socket for datagrams of a client", "more datagrams had no socket"),
+    socketFailed: shortageReporter(
+      "no socket to an endpoint for a client",
+      "more clients had no socket to an endpoint",
+    ),
   };
   const reports = { acceptFailed, headerRefused: headerReporter(), http2Ended: floodReporter() };
   const listeners = new Listeners(plane, settings, tls, streamHost, reports);

@@ -23,7 +23,7 @@ export interface StreamHost {
   readonly log: (record: StreamRecord) => void;
   /** Told when accepting failed, which ends nothing. */
   readonly report: (error: Error) => void;
-  /** Told when this process had no socket for a client's datagrams, which are lost. */
+  /** Told when this process had no socket to an endpoint: a client's datagrams are lost, or its connection is closed. */
   readonly socketFailed: (error: Error) => void;
 }
 

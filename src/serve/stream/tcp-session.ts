@@ -5,6 +5,7 @@
  */
 import { connect, type Socket } from "node:net";
 import type { Endpoint, StreamService } from "../../model/snapshot.ts";
+import { errorCode, shortages } from "../../proxy/dial.ts";
 import { Deadline } from "../../proxy/wheel.ts";
 import { isFull } from "../../proxy/write.ts";
 import { type ConnectionEnd, formatProxyHeader, readProxyHeader } from "../../wire/proxy-protocol.ts";
@@ -56,7 +57,7 @@ export class TcpSession {
   #state: "header" | "connecting" | "open" | "closed" = "header";
   /** Received of the client, and not yet sent on. */
   #early: Buffer | null = null;
-  /** As nginx tells it of a stream: 200, 400 for a wrong PROXY header, 403 for an address that is not let in, 502 when there is no endpoint. */
+  /** As nginx tells it of a stream: 200, 400 for a wrong PROXY header, 403 for an address that is not let in, 500 when this process has no socket left, 502 when there is no endpoint. */
   #status = 200;
   #received = 0;
   #sent = 0;
@@ -132,14 +133,26 @@ export class TcpSession {
       return;
     }
     this.#state = "connecting";
+    const before = this.#upstreams;
     this.#tried.push(endpoint);
     this.#upstreams = tried === 0 ? endpointText(endpoint) : `${this.#upstreams}, ${endpointText(endpoint)}`;
     const upstream = connect({ host: endpoint.address, port: endpoint.port, ...socketOptions });
     this.#upstream = upstream;
-    upstream.on("error", () => {});
+    upstream.on("error", (error) => {
+      if (this.#state === "connecting" && shortages.has(errorCode(error))) this.#unconnected(before, error);
+    });
     upstream.once("connect", () => this.#connected(upstream));
     upstream.once("close", (failed) => this.#upstreamClosed(upstream, failed));
     this.#arm(connectTimeout);
+  }
+
+  /** This process has nothing left to connect with: the endpoint has not been tried, and the others need not be. */
+  #unconnected(upstreamsBefore: string, error: Error): void {
+    this.#upstream = null;
+    this.#tried.pop();
+    this.#upstreams = upstreamsBefore;
+    this.#port.host.socketFailed(error);
+    this.#refuse(500);
   }
 
   #connected(upstream: Socket): void {

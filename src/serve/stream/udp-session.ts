@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from "node:net";
 import type { Endpoint, StreamService } from "../../model/snapshot.ts";
+import { shortages } from "../../proxy/dial.ts";
 import { Deadline } from "../../proxy/wheel.ts";
 import { bareAddress } from "../address-set.ts";
 import type { StreamCounters } from "./counters.ts";
@@ -20,8 +21,8 @@ const mostWaiting = 64;
 /** Errors of one datagram, which say nothing of the endpoint. Before the first is sent they are of the way to it. */
 const ofDatagram: ReadonlySet<string> = new Set(["EMSGSIZE", "ENOBUFS", "EAGAIN", "EPERM", "EINVAL"]);
 
-/** What this process, or its machine, has run out of: descriptors, memory, ports. */
-const ofOurs: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EADDRINUSE"]);
+/** Not the endpoint's fault either: ports can run out, too. */
+const ofOurs: ReadonlySet<string> = new Set([...shortages, "EADDRINUSE"]);
 
 export class UdpSession {
   /** By which its port knows it. */

@@ -3,6 +3,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import type { StreamService } from "../../../src/model/snapshot.ts";
 import { Metrics } from "../../../src/serve/metrics.ts";
+import { formatProxyHeader } from "../../../src/wire/proxy-protocol.ts";
+import { withoutDescriptors } from "../../support/descriptors.ts";
 import { freePorts } from "../../support/nginx.ts";
 import { ByteClient, streamLimits, streamService, withStreams } from "../../support/streams.ts";
 import { closedPort, TestPlane, TestUpstream, until } from "../../support/test-plane.ts";
@@ -191,6 +193,32 @@ describe("a TCP service", () => {
     const { port: endpoint } = await upstream(named("up"));
     await serve([endpoint]);
     await (await client()).text("up");
+  });
+
+  it("blames no endpoint when this process has no descriptor left to connect with, and says so", async () => {
+    const { port: first } = await upstream(named("hello"));
+    const { port: second } = await upstream(named("hello"));
+    // Connected before there are none left: it is the header that lets the connection go on.
+    await serve([first, second], { proxyProtocol: { accept: true, send: false } });
+    const header = formatProxyHeader(1, null);
+    const one = await client();
+    const two = await client();
+    plane.events.length = 0;
+    await withoutDescriptors(async () => {
+      one.send(header);
+      await one.until(({ over }) => over, "the end");
+    });
+    assert.equal(one.received.length, 0);
+    const { status, tries, upstream: tried } = await line();
+    assert.deepEqual({ status, tries, tried }, { status: 500, tries: 0, tried: "" });
+    const told = plane.events.filter(({ message }) => message === "no socket to an endpoint for a client");
+    assert.match(JSON.stringify(told.map(({ fields }) => fields)), /EMFILE/);
+    const { counters, series, streamSeries } = plane.plane;
+    const samples = await scrape(counters, series, streamSeries);
+    const labels = `protocol="tcp",port="${port}",namespace="shop",service="db"`;
+    assert.equal(samples.get(`sluice_stream_upstream_failures_total{${labels}}`), 0);
+    two.send(header);
+    await two.text("hello");
   });
 
   it("gives up an endpoint that does not answer in time", async () => {

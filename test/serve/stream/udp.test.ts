@@ -173,7 +173,7 @@ describe("a UDP service", () => {
         await until(() => count("dropped") === dropped + sent, "the drop");
       }
     });
-    const told = plane.events.filter(({ message }) => message === "no socket for datagrams of a client");
+    const told = plane.events.filter(({ message }) => message === "no socket to an endpoint for a client");
     assert.match(JSON.stringify(told[0]?.fields ?? null), /EMFILE/);
     assert.ok(told.length < 5, `${told.length} lines`);
     assert.equal(count("failed"), failed);
