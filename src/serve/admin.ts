@@ -9,6 +9,7 @@ import { setImmediate } from "node:timers/promises";
 import { formatProblem, type Problem } from "../model/problem.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { UpstreamHealth } from "./health/endpoint-health.ts";
+import { type ListenError, listenFailure } from "./listen-failure.ts";
 
 export interface AdminSource {
   /** Why requests should not be sent here yet, or any more; empty when they should. */
@@ -83,7 +84,9 @@ const paths: Readonly<Record<string, { readonly help: string; readonly answer: P
   },
 };
 
-/** Resolves when it listens; rejects with the system's error, such as EADDRINUSE. */
+const flags = { port: "--admin-port", address: "--admin-address" };
+
+/** Resolves when it listens; rejects with what listenFailure says. */
 export async function startAdmin({ address, port, source }: AdminOptions): Promise<Admin> {
   let longAnswers = 0;
   const server = createServer(
@@ -102,7 +105,9 @@ export async function startAdmin({ address, port, source }: AdminOptions): Promi
   );
   server.maxConnections = connectionsAtMost;
   server.setTimeout(idleMs);
-  const bound = await listen(server, address, port);
+  const bound = await listen(server, address, port).catch((error: ListenError) => {
+    throw new Error(listenFailure(error, flags));
+  });
   return {
     address: bound.family === "IPv6" ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`,
     close: () => close(server),

@@ -9,6 +9,7 @@ import { type Offence, offences } from "../wire/http2/protocol.ts";
 import { AccessLog } from "./access-record.ts";
 import { collectAfterLoading } from "./collect.ts";
 import type { RefusedHeader } from "./front/proxy-header.ts";
+import { type ListenError, listenFailure } from "./listen-failure.ts";
 import { Listeners } from "./listeners.ts";
 import { LoadTable } from "./loads.ts";
 import { AccessLogBatch } from "./log-batch.ts";
@@ -141,8 +142,11 @@ function listen(listeners: Listeners, on: ListenOn): void {
   const wanted = on.address;
   const told = (address: string) => (ports: { http: number; https: number }) =>
     send({ kind: "listening", address, ...ports });
-  const failed = (error: Error) => send({ kind: "failed", reason: error.message });
-  listeners.listen(on).then(told(wanted), (error: NodeJS.ErrnoException) => {
+  const failed = (error: ListenError) => {
+    const port = error.port === on.http ? "--http-port" : "--https-port";
+    send({ kind: "failed", reason: listenFailure(error, { port, address: "--bind-address" }) });
+  };
+  listeners.listen(on).then(told(wanted), (error: ListenError) => {
     // A machine without IPv6 has no "::" to listen on; all of IPv4 is what was meant.
     if (wanted !== "::" || (error.code !== "EAFNOSUPPORT" && error.code !== "EADDRNOTAVAIL")) return failed(error);
     return listeners.listen({ ...on, address: "0.0.0.0" }).then(told("0.0.0.0"), failed);

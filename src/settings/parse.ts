@@ -47,7 +47,15 @@ export function parseCommandLine(command: CommandName, args: readonly string[], 
     const text = setting.commands.includes(command) ? environment[name] : undefined;
     return text === undefined || isServiceLink(name, text) ? [] : [{ name, text, place: "environment" }];
   };
-  return { settings: readTable(settingsTable, given), options: readTable(optionsTable, given), help: false };
+  const settings = readTable(settingsTable, given);
+  refuseSharedPort(settings);
+  return { settings, options: readTable(optionsTable, given), help: false };
+}
+
+/** Several sockets of ours may share a port, so the system would not object: half of the connections would meet TLS, half not. */
+function refuseSharedPort({ httpPort, httpsPort }: Settings): void {
+  if (httpPort === httpsPort && httpPort !== 0)
+    throw new UsageError(`--http-port and --https-port are both ${httpPort}; give each a port of its own`);
 }
 
 /** Of the rows that have one: SLUICE_HTTP_PORT for http-port. */

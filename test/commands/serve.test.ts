@@ -198,7 +198,9 @@ describe("sluice serve", () => {
       started.push(sluice);
       const { code, stderr } = await sluice.finished;
       assert.equal(code, 1, flag);
-      assert.match(stderr, new RegExp(`^sluice: .*EADDRINUSE.*${port}`), flag);
+      const place = `cannot listen on 127.0.0.1:${port} \\(EADDRINUSE\\)`;
+      const remedy = `something else on this machine has the port; choose another by ${flag}, or end what has it`;
+      assert.match(stderr, new RegExp(`^sluice: ${place}: ${remedy}\n`, "m"), flag);
     }
     taken.close();
   });

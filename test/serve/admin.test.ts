@@ -160,7 +160,9 @@ describe("the admin port", () => {
 
   it("closes with a connection open, and tells the address in use when it cannot listen", async () => {
     const [host = "", port = ""] = admin.address.split(":");
-    await assert.rejects(startAdmin({ address: host, port: Number(port), source }), { code: "EADDRINUSE" });
+    await assert.rejects(startAdmin({ address: host, port: Number(port), source }), {
+      message: `cannot listen on ${admin.address} (EADDRINUSE): something else on this machine has the port; choose another by --admin-port, or end what has it`,
+    });
     const socket = connect(Number(port), host);
     socket.write("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
     await new Promise((resolve) => socket.once("data", resolve));

@@ -230,6 +230,13 @@ describe("the command line", () => {
       '--default-ssl-certificate is "shop/tls:1"; it wants a namespace and a name, such as shop/web',
     ],
     ["--bind-address localhost", '--bind-address is "localhost"; it wants an IPv4 or IPv6 address'],
+    ["--http-port 8080 --https-port 8080", "--http-port and --https-port are both 8080; give each a port of its own"],
+    [
+      "--http-port=8443",
+      "--http-port and --https-port are both 8443; give each a port of its own",
+      { SLUICE_HTTPS_PORT: "8443" },
+      "render",
+    ],
     ["--ingress-class=", '--ingress-class is ""; it wants the name of an IngressClass'],
     [
       "rules.yaml",
@@ -249,6 +256,11 @@ describe("the command line", () => {
       assert.equal(refusal(args, environment, command), message);
     });
   }
+
+  it("lets the system choose both ports", () => {
+    const { httpPort, httpsPort } = parse("--http-port 0 --https-port 0").settings;
+    assert.deepEqual([httpPort, httpsPort], [0, 0]);
+  });
 
   it("cuts a long value in its refusal", () => {
     assert.ok(refusal(`--http-port=${"9".repeat(5000)}`).length < 200);
