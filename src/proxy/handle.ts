@@ -23,12 +23,13 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
   const { name: host, found } = known;
   exchange.asked = known;
   const target = normaliseTarget(head.pathAndQuery);
+  // Before anything is refused: the log is to say who was, and under which id.
+  identifyClient(plane, exchange);
   if (host === null || "bad" in target) {
     replyStatus(plane, client, exchange, 400);
     return null;
   }
   exchange.aim(host, target);
-  identifyClient(plane, exchange);
 
   let route = found?.lookup(target.path) ?? unmatched;
   exchange.route = route;

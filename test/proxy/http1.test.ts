@@ -331,6 +331,25 @@ describe("HTTP/1.1 through the data plane", () => {
     });
   }
 
+  it("logs what it refuses for its path or host with an id, and with the client that a trusted proxy names", async () => {
+    await plane.configure({ trustedProxies: ["127.0.0.1/32"] });
+    const lines = "X-Forwarded-For: 192.0.2.7\r\nX-Request-ID: of-the-proxy\r\nConnection: close\r\n\r\n";
+    const heads = ["GET /%zz HTTP/1.1\r\nHost: a.example\r\n", "GET /%2e HTTP/1.1\r\nHost: a..example\r\n"];
+    for (const head of heads) assert.equal(status(await plane.request(`${head}${lines}`)), 400);
+    const logged = (): typeof plane.lines => plane.lines.filter(({ remote }) => remote === "192.0.2.7");
+    await until(() => logged().length === heads.length, "a line for each");
+    assert.deepEqual(
+      logged().map(({ status, request_id }) => [status, request_id]),
+      heads.map(() => [400, "of-the-proxy"]),
+    );
+    await plane.configure({ trustedProxies: [] });
+    assert.equal(status(await plane.request(get("/%zz"))), 400);
+    const ours = (): (typeof plane.lines)[number] | undefined =>
+      plane.lines.find(({ path, remote }) => path === "/%zz" && remote === "127.0.0.1");
+    await until(() => ours() !== undefined, "the line of a client that nobody names");
+    assert.match(String(ours()?.request_id), /^[0-9a-f]{32}$/);
+  });
+
   it("reads no more from an upstream than a slow client takes", async () => {
     const total = 64 * 1024 * 1024;
     let sent = 0;
