@@ -68,8 +68,8 @@ export class SeriesCounters {
   }
 }
 
-/** Statuses that requests are refused with before a route is known; the last slot is for all others. */
-export const refusedStatuses = [400, 408, 413, 414, 417, 421, 431, 500, 501, 503, 505] as const;
+/** Statuses that requests are refused with before a route is known (wire/head-error.ts, and 408); the last slot is for all others. */
+export const refusedStatuses = [400, 405, 408, 414, 431, 501, 505] as const;
 
 /** Who ends HTTP/2 connections by what they send, and by what: every offence of either side. */
 export const http2Sides = ["client", "upstream"] as const;

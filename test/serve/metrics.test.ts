@@ -140,6 +140,8 @@ describe("/metrics", () => {
     second?.clientConnected(true);
     second?.clientClosed(true);
     second?.refused(400);
+    first?.refused(405);
+    second?.refused(418);
     second?.handshakeFailed();
     first?.upstreamConnected();
     first?.accessLinesDropped(4);
@@ -151,6 +153,8 @@ describe("/metrics", () => {
       'sluice_client_connections{listener="https"} 1',
       'sluice_client_connections_total{listener="https"} 2',
       'sluice_requests_refused_total{status="400"} 1',
+      'sluice_requests_refused_total{status="405"} 1',
+      'sluice_requests_refused_total{status="other"} 1',
       'sluice_tls_handshakes_total{result="failed"} 1',
       'sluice_upstream_connections{state="active"} 1',
       "sluice_upstream_connections_opened_total 1",
