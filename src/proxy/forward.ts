@@ -9,6 +9,7 @@ import type { ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { hasNoBody, isReplayable, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
+import { writeText } from "./native-stream.ts";
 import type { LiveRoute, Plane } from "./plane.ts";
 import { prefaceOf } from "./preface.ts";
 import { ResponseRelay } from "./relay.ts";
@@ -219,7 +220,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
   writeGathered(): void {
     const connection = this.#connection;
     if (connection === null || !this.#open || this.#held === "") return;
-    connection.socket.write(this.#takeHeld(), "latin1");
+    writeText(connection.socket, this.#takeHeld());
     if (this.#requestDone && isFull(connection.socket)) this.#awaitResponse(connection);
   }
 

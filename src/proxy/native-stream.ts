@@ -6,6 +6,7 @@
  * expected, sockets stay as they are and only cost more. Hot.
  */
 import type { Socket } from "node:net";
+import type { Writable } from "node:stream";
 import { getSystemErrorName } from "node:util";
 
 /** What a handle reads into: takes the bytes read, and gives the next buffer where that is another one. */
@@ -39,6 +40,25 @@ interface Binding {
 /** Of net.Socket, what Node does not document. */
 interface Inside {
   _handle?: Handle | null;
+  _writableState?: WritableState;
+  [goesDirect]?: Direct;
+}
+
+/** What a stream knows of its writes. */
+interface WritableState {
+  /** Bytes that wait. */
+  readonly length: number;
+  readonly corked: number;
+  readonly ending: boolean;
+  readonly destroyed: boolean;
+}
+
+/** Our mark on a socket that writes directly. */
+const goesDirect = Symbol("goes direct");
+
+interface Direct {
+  readonly handle: Handle;
+  readonly state: WritableState;
 }
 
 type Written = (error?: Error | null) => void;
@@ -84,11 +104,46 @@ function readDirectly(socket: Socket, handle: Handle, reader: DirectReader, bind
   };
 }
 
+/**
+ * As socket.write(text, "latin1"). Where nothing waits and the kernel takes all, the stream need not know: to go through it
+ * costs as much as a line of the access log. Hot.
+ */
+export function writeText(socket: Writable, text: string): void {
+  const inside = socket as unknown as Inside;
+  const direct = inside[goesDirect];
+  if (binding === null || direct === undefined || !isClear(direct) || inside._handle !== direct.handle) {
+    socket.write(text, "latin1");
+    return;
+  }
+  const request = spare ?? new binding.WriteWrap();
+  spare = request;
+  const failed = direct.handle.writeLatin1String(request, text);
+  if (failed !== 0) socket.destroy(writeError(failed));
+  else if (binding.streamBaseState[binding.kLastWriteWasAsync] !== 0) {
+    begun = request;
+    socket.write(text, "latin1");
+  }
+}
+
+function isClear({ state }: Direct): boolean {
+  return state.length === 0 && state.corked === 0 && !state.ending && !state.destroyed;
+}
+
+/** A write under way, of what the stream is to hear of next: that it waits. */
+let begun: WriteRequest | null = null;
+
 function writeDirectly(socket: Socket, handle: Handle, binding: Binding): void {
   const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding;
   const inside = socket as unknown as Inside;
+  const { _writableState: state } = inside;
+  if (isWhole(state)) inside[goesDirect] = { handle, state };
   const usual = socket._write;
   socket._write = (chunk: string | Uint8Array, encoding: string, callback: Written): void => {
+    if (begun !== null) {
+      awaitWrite(begun, callback);
+      begun = null;
+      return;
+    }
     const text = typeof chunk === "string";
     if ((text && encoding !== "latin1") || inside._handle !== handle) {
       usual.call(socket, chunk, encoding as BufferEncoding, callback);
@@ -100,12 +155,16 @@ function writeDirectly(socket: Socket, handle: Handle, binding: Binding): void {
     if (failed !== 0) callback(writeError(failed));
     else if (streamBaseState[kLastWriteWasAsync] === 0) callback();
     else {
-      // The kernel has not taken all of it: the request is in use until it has.
-      spare = null;
       request.buffer = text ? null : chunk;
-      request.oncomplete = (status) => callback(status < 0 ? writeError(status) : null);
+      awaitWrite(request, callback);
     }
   };
+}
+
+/** The kernel has not taken all of it: the request is in use until it has. */
+function awaitWrite(request: WriteRequest, callback: Written): void {
+  spare = null;
+  request.oncomplete = (status) => callback(status < 0 ? writeError(status) : null);
 }
 
 /** Serves for one write after another, as long as they are complete when they return. */
@@ -120,13 +179,18 @@ function findBinding(): Binding | null {
   const { binding: find } = process as unknown as { binding?: (name: string) => Partial<Binding> };
   try {
     const found = find?.call(process, "stream_wrap");
-    return isWhole(found) ? found : null;
+    return isBinding(found) ? found : null;
   } catch {
     return null;
   }
 }
 
-function isWhole(found: Partial<Binding> | undefined): found is Binding {
+function isWhole(state: Partial<WritableState> | undefined): state is WritableState {
+  if (state === undefined || typeof state.length !== "number" || typeof state.corked !== "number") return false;
+  return typeof state.ending === "boolean" && typeof state.destroyed === "boolean";
+}
+
+function isBinding(found: Partial<Binding> | undefined): found is Binding {
   if (found === undefined || typeof found.WriteWrap !== "function") return false;
   const { streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = found;
   if (!(streamBaseState instanceof Int32Array)) return false;

@@ -3,6 +3,7 @@
  * so that an ordinary response is one write; large parts go as they are.
  */
 import type { Socket } from "node:net";
+import { writeText } from "../proxy/native-stream.ts";
 import { type TurnWriter, writeThisTurn } from "../proxy/turn.ts";
 import { isFull } from "../proxy/write.ts";
 import { chunkHeader } from "../wire/chunked.ts";
@@ -88,7 +89,7 @@ export class ResponseWriter implements TurnWriter {
   /** False: the kernel takes no more for now. */
   flush(): boolean {
     if (this.#held !== "") {
-      this.#socket.write(this.#held, "latin1");
+      writeText(this.#socket, this.#held);
       this.#held = "";
       this.#whole = 0;
     }

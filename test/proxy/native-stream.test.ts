@@ -5,7 +5,9 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
+import { writeText } from "../../src/proxy/native-stream.ts";
 import type { Source } from "../../src/proxy/read-buffer.ts";
+import { isFull } from "../../src/proxy/write.ts";
 import { adopt, adoptTls } from "../../src/serve/adopt.ts";
 import { makeCertificate } from "../support/pki.ts";
 import { until } from "../support/test-plane.ts";
@@ -52,6 +54,25 @@ describe("a socket that reads and writes directly", () => {
     return { ours, client };
   }
 
+  it("gives text that the kernel takes at once to the handle alone", async () => {
+    const { ours, client } = await plainPair();
+    const through = ours.socket.write;
+    ours.socket.write = () => assert.fail("it went through the stream");
+    writeText(ours.socket, "short");
+    assert.equal(ours.socket.writableLength, 0);
+    const [received] = (await once(client.resume(), "data")) as [Buffer];
+    assert.equal(received.toString(), "short");
+    assert.equal(ours.socket.bytesWritten, 5);
+    ours.socket.write = through;
+    // What waits goes first.
+    ours.socket.cork();
+    ours.socket.write("1");
+    writeText(ours.socket, "2");
+    ours.socket.uncork();
+    const [rest] = (await once(client, "data")) as [Buffer];
+    assert.equal(rest.toString(), "12");
+  });
+
   /** Sixteen megabytes as text and as bytes in turn, far more than a kernel takes at once. */
   const texts = Array.from({ length: 128 }, (_, index) => String.fromCharCode(33 + (index % 90)).repeat(65_536));
   const bytes = texts.map((text) => Buffer.from(text.toLowerCase()));
@@ -64,7 +85,8 @@ describe("a socket that reads and writes directly", () => {
       const { ours, client } = await pair();
       const received: Buffer[] = [];
       for (const [index, text] of texts.entries()) {
-        ours.socket.write(text, "latin1");
+        if (index % 3 === 0) ours.socket.write(text, "latin1");
+        else writeText(ours.socket, text);
         ours.socket.write(bytes[index] as Buffer);
       }
       assert.equal(ours.socket.writableNeedDrain, true);
@@ -77,6 +99,30 @@ describe("a socket that reads and writes directly", () => {
       const expected = Buffer.concat(texts.flatMap((text, index) => [Buffer.from(text), bytes[index] as Buffer]));
       assert.equal(Buffer.concat(received).equals(expected), true);
       assert.equal(ours.socket.bytesWritten >= expected.length, true);
+    });
+
+    it(`writes texts over ${kind} one after another as the reader takes them, each once`, async () => {
+      const { ours, client } = await pair();
+      const received: Buffer[] = [];
+      let full = 0;
+      client.on("data", (chunk: Buffer) => received.push(chunk)).resume();
+      for (const [index, text] of texts.entries()) {
+        if (index % 32 === 0) client.pause();
+        writeText(ours.socket, text);
+        writeText(ours.socket, `${index}`);
+        if (!isFull(ours.socket)) continue;
+        full++;
+        const drained = once(ours.socket, "drain");
+        client.resume();
+        await drained;
+      }
+      assert.ok(full > 0, "the kernel has always taken all");
+      writeText(ours.socket, "");
+      client.resume();
+      ours.socket.end("the end");
+      await once(client, "end");
+      const expected = `${texts.map((text, index) => `${text}${index}`).join("")}the end`;
+      assert.equal(Buffer.concat(received).toString("latin1") === expected, true);
     });
 
     it(`reads nothing over ${kind} while it is paused, and everything in the end`, async () => {
@@ -124,6 +170,22 @@ describe("a socket that reads and writes directly", () => {
     const [error] = (await failed) as [NodeJS.ErrnoException];
     assert.match(error.code ?? "", /^(EPIPE|ECONNRESET)$/);
     assert.equal(error.syscall, "write");
+  });
+
+  it("ends so as well when it is text that is written past the stream", async () => {
+    const { ours, client } = await plainPair();
+    const failed = once(ours.socket, "error");
+    client.resetAndDestroy();
+    await once(client, "close");
+    const write = (): void => {
+      writeText(ours.socket, "x");
+      if (!ours.socket.destroyed) setImmediate(write);
+    };
+    write();
+    const [error] = (await failed) as [NodeJS.ErrnoException];
+    assert.match(error.code ?? "", /^(EPIPE|ECONNRESET)$/);
+    assert.equal(error.syscall, "write");
+    await once(ours.socket, "close");
   });
 
   it("can be destroyed while a write waits", async () => {
