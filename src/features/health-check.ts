@@ -34,6 +34,11 @@ const statuses: Reader<HealthStatuses> = {
 
 type HealthStatuses = readonly (readonly [number, number])[];
 
+/** Timers fit in it many times over, which end at once when they are set for more than 24 days. Milliseconds. */
+const longestInterval = 86_400_000;
+/** A check that waits keeps others of its namespace waiting. Milliseconds. */
+const longestTimeout = 60_000;
+
 const anySuccess: HealthStatuses = [[200, 399]];
 
 export const healthCheck = defineFeature({
@@ -58,16 +63,16 @@ export const healthCheck = defineFeature({
         'The service that `grpc.health.v1.Health/Check` is asked for, in the place of a path; `""` is the whole server.',
     },
     "health-check-interval": {
-      ...duration({ least: 1000, example: "10s" }),
+      ...duration({ least: 1000, most: longestInterval, example: "10s" }),
       default: 10_000,
       own: true,
-      summary: "Between two checks of an endpoint, give or take a tenth.",
+      summary: "Between two checks of an endpoint, give or take a tenth; a day at most.",
     },
     "health-check-timeout": {
-      ...duration({ least: 100, example: "2s" }),
+      ...duration({ least: 100, most: longestTimeout, example: "2s" }),
       default: 2_000,
       own: true,
-      summary: "How long a check may take, from connecting to the answer's head.",
+      summary: "How long a check may take, from connecting to the answer's head; a minute at most.",
     },
     "health-check-healthy-threshold": {
       ...wholeNumber(1, 100),

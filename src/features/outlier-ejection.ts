@@ -2,6 +2,9 @@
 import { defineFeature } from "./feature.ts";
 import { boolean, duration, wholeNumber } from "./values.ts";
 
+/** Timers fit in it many times over, which end at once when they are set for more than 24 days. Milliseconds. */
+const longestEjection = 86_400_000;
+
 export const outlierEjection = defineFeature({
   name: "outlier-ejection",
   phase: "upstream",
@@ -16,16 +19,18 @@ export const outlierEjection = defineFeature({
         "How many requests in a row an endpoint may fail, counted over all workers, before it gets none for a while; 0 leaves none out. A failure is a connection that cannot be established, is reset or ends early, a time limit that passes, and an answer that is no HTTP. The last endpoint of an upstream is never left out.",
     },
     "outlier-ejection-time": {
-      ...duration({ least: 1000, example: "30s" }),
+      ...duration({ least: 1000, most: longestEjection, example: "30s" }),
       default: 30_000,
       own: true,
-      summary: "How long an endpoint is left out the first time; twice as long the second time, and so on.",
+      summary:
+        "How long an endpoint is left out the first time, a day at most; twice as long the second time, three times the third, and so on.",
     },
     "outlier-ejection-max-time": {
-      ...duration({ least: 1000, example: "5m" }),
+      ...duration({ least: 1000, most: longestEjection, example: "5m" }),
       default: 300_000,
       own: true,
-      summary: "How long it is left out at most. After as much time without a further ejection, the first counts anew.",
+      summary:
+        "How long it is left out at most, which is a day at most. After as much time without a further ejection, the first counts anew.",
     },
     "outlier-ejection-percent": {
       ...wholeNumber(1, 100),

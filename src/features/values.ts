@@ -84,8 +84,12 @@ const longestSeconds = 31_536_000;
  * A duration: a plain number is seconds, as ingress-nginx takes it; units as nginx and Go write them. The value is in
  * milliseconds.
  */
-export function duration(options: { readonly least: number; readonly example: string }): Reader<number> {
-  const { least, example } = options;
+export function duration(options: {
+  readonly least: number;
+  readonly most?: number;
+  readonly example: string;
+}): Reader<number> {
+  const { least, most = longestSeconds * 1000, example } = options;
   return {
     type: "a duration",
     example,
@@ -93,7 +97,7 @@ export function duration(options: { readonly least: number; readonly example: st
       const milliseconds = parseDuration(text.trim());
       if (milliseconds === null) return { refused: {} };
       if (milliseconds < least) return { refused: { detail: `at least ${printDuration(least)}` } };
-      if (milliseconds > longestSeconds * 1000) return { refused: { detail: `at most ${longestSeconds} seconds` } };
+      if (milliseconds > most) return { refused: { detail: `at most ${most / 1000} seconds` } };
       return { value: milliseconds };
     },
     print: printDuration,

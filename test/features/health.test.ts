@@ -37,6 +37,19 @@ describe("the health of endpoints", () => {
     assert.deepEqual([ejection?.baseTime, ejection?.longestTime], [600_000, 600_000]);
   });
 
+  it("takes no time that a timer could not hold, or for which a check would keep others waiting", () => {
+    const times = { "outlier-ejection-time": "25d", "outlier-ejection-max-time": "25d" };
+    const checks = { "health-check-interval": "25d", "health-check-timeout": "61s" };
+    const wrong = { "outlier-ejection": "1", ...times, "health-check-path": "/", ...checks };
+    assert.deepEqual(options(wrong), options({ "outlier-ejection": "1", "health-check-path": "/" }));
+    const longest = { "outlier-ejection-time": "1d", "health-check-interval": "1d", "health-check-timeout": "60s" };
+    const { ejection, healthCheck } = options({ ...wrong, ...longest });
+    assert.deepEqual(
+      [ejection?.baseTime, healthCheck?.interval, healthCheck?.timeout],
+      [86_400_000, 86_400_000, 60_000],
+    );
+  });
+
   it("is asked for by a path, by statuses and ranges of them, or by a gRPC service, of which a path goes first", () => {
     const statuses = (text: string) => {
       const probe = options({ "health-check-path": "/", "health-check-expected-status": text }).healthCheck?.probe;

@@ -1,6 +1,7 @@
 /**
  * Asks endpoints at intervals whether they are well, in the main thread and so once a pod. Checks begin at random times and
- * only so many are under way at once: a thousand endpoints are asked a few at a time, whatever interval they have.
+ * only so many of a namespace are under way at once: a thousand endpoints are asked a few at a time, whatever interval they
+ * have, and the endpoints of one tenant that do not answer keep nobody else's waiting.
  */
 import type { Changes } from "../../model/patch.ts";
 import type { ServiceRef, Upstream } from "../../model/snapshot.ts";
@@ -16,7 +17,14 @@ export interface ChecksParts {
   readonly random: () => number;
 }
 
-const atOnce = 64;
+/** Checks of one namespace. */
+const atOnce = 16;
+
+/** The checks of one namespace. */
+interface Share {
+  underWay: number;
+  readonly waiting: Checked[];
+}
 
 interface Checked {
   /** As EndpointPool.address. */
@@ -32,10 +40,10 @@ interface Checked {
 export class HealthChecks {
   readonly #parts: ChecksParts;
   readonly #checked = new Map<string, Map<string, Checked>>();
-  readonly #waiting: Checked[] = [];
+  /** By namespace, while any is under way. */
+  readonly #shares = new Map<string, Share>();
   /** By namespace, Service and port. */
   readonly #results = new Map<string, { readonly service: ServiceRef; good: number; bad: number }>();
-  #underWay = 0;
 
   constructor(parts: ChecksParts) {
     this.#parts = parts;
@@ -90,19 +98,23 @@ export class HealthChecks {
 
   #schedule(checked: Checked, milliseconds: number): void {
     checked.stop = this.#parts.after(milliseconds, () => {
-      if (this.#underWay < atOnce) this.#run(checked);
-      else this.#waiting.push(checked);
+      const { namespace } = checked.target.upstream.service;
+      const share = this.#shares.get(namespace) ?? { underWay: 0, waiting: [] };
+      this.#shares.set(namespace, share);
+      if (share.underWay < atOnce) this.#run(checked, share, namespace);
+      else share.waiting.push(checked);
     });
   }
 
-  #run(checked: Checked): void {
-    this.#underWay++;
+  #run(checked: Checked, share: Share, namespace: string): void {
+    share.underWay++;
     void this.#parts.probe(checked.target).then((reason) => {
-      this.#underWay--;
+      share.underWay--;
       if (!checked.gone) this.#note(checked, reason);
-      let next = this.#waiting.shift();
-      while (next?.gone === true) next = this.#waiting.shift();
-      if (next !== undefined) this.#run(next);
+      let next = share.waiting.shift();
+      while (next?.gone === true) next = share.waiting.shift();
+      if (next !== undefined) this.#run(next, share, namespace);
+      else if (share.underWay === 0) this.#shares.delete(namespace);
     });
   }
 

@@ -110,8 +110,24 @@ describe("health checks", () => {
     scene.takes = 900;
     scene.follow(upstream(1_000, { ...check, interval: 5_000 }));
     await scene.clock.advance(30_000);
-    assert.equal(scene.mostUnderWay, 64);
+    assert.equal(scene.mostUnderWay, 16);
+    // As many as there is time for, none of them twice before all have been asked.
+    assert.equal(new Set(scene.asked.map(({ address }) => address)).size, scene.asked.length);
+    await scene.clock.advance(40_000);
     assert.equal(new Set(scene.asked.map(({ address }) => address)).size, 1_000);
+  });
+
+  it("wait for none of another namespace, whose endpoints may never answer", async () => {
+    const scene = new Scene();
+    scene.takes = 60_000;
+    scene.follow(upstream(200, { ...check, interval: 1_000 }));
+    await scene.clock.advance(5_000);
+    assert.equal(scene.asked.length, 16);
+    const service = { namespace: "blog", name: "web", port: "80" };
+    const theirs = [{ address: "10.1.0.1", port: 80 }];
+    scene.follow({ ...upstream(0), key: "b", service, endpoints: theirs });
+    await scene.clock.advance(10_000);
+    assert.equal(scene.asked.at(-1)?.address, "10.1.0.1:80");
   });
 
   it("end with the endpoint, the upstream and the data plane, whatever is under way", async () => {
