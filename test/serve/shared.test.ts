@@ -9,6 +9,7 @@ import {
   http2Offences,
   http2Sides,
   loopDelayBounds,
+  refusedStatuses,
   SeriesCounters,
   seriesLayout,
   WorkerCounters,
@@ -150,9 +151,7 @@ describe("the counters of a worker", () => {
       (counters) => counters.retried(),
       (counters) => counters.accessLinesDropped(1),
       (counters) => counters.loopBusy(1),
-      ...[400, 408, 413, 414, 417, 421, 431, 500, 501, 503, 505, 418].map(
-        (status) => (counters: WorkerCounters) => counters.refused(status),
-      ),
+      ...[...refusedStatuses, 418].map((status) => (counters: WorkerCounters) => counters.refused(status)),
       ...headerRefusals.map((reason) => (counters: WorkerCounters) => counters.headerRefused(reason)),
       ...http2Sides.flatMap((side) =>
         http2Offences.map((offence) => (counters: WorkerCounters) => counters.http2Ended(side, offence)),
