@@ -3,7 +3,7 @@
  * receives a byte or an end is destroyed at once: whatever it is, it answers no request of ours (response-queue poisoning).
  */
 import type { Socket } from "node:net";
-import { dial, dialFailure, errorCode } from "./dial.ts";
+import { dial, dialFailure, errorCode, refusal } from "./dial.ts";
 import type { ProxyFailure } from "./failure.ts";
 import { hearOut } from "./hear-out.ts";
 import { goDirect } from "./native-stream.ts";
@@ -129,6 +129,8 @@ export class UpstreamConnection {
 
   #ended(): void {
     if (this.#owner === null) this.destroy();
+    // Node tells of an alert, or of bytes that are not TLS, and then of an end, which the upstream has not sent.
+    else if (this.#error !== null) this.socket.destroy();
     // An end within the TLS handshake: the close that follows says that nothing was sent.
     else if (this.#state !== "connecting") this.#owner.ended();
   }
@@ -168,7 +170,8 @@ export class UpstreamConnection {
       };
     }
     if (connecting) return dialFailure(this.pool, this.#error);
-    return { kind: "reset", side: "upstream", retry: "idempotent", detail: `${address}: ${errorCode(this.#error)}` };
+    const broken = `${address}: ${errorCode(this.#error)}`;
+    return refusal(this.pool, this.#error) ?? { kind: "reset", side: "upstream", retry: "idempotent", detail: broken };
   }
 }
 

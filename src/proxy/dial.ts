@@ -3,6 +3,7 @@ import { connect as connectTcp, type Socket, type TcpNetConnectOpts } from "node
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { formatProxyHeader } from "../wire/proxy-protocol.ts";
 import type { ProxyFailure } from "./failure.ts";
+import { adviceOn } from "./tls-alert.ts";
 import type { EndpointPool } from "./upstreams.ts";
 
 /** What the speaker of a protocol asks of its socket, beside where it leads. */
@@ -51,12 +52,22 @@ export const shortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOM
 /** Why no connection came about; null: it was closed before it was there. The reason is a code, which holds no bytes of others. */
 export function dialFailure(pool: EndpointPool, error: Error | null): ProxyFailure {
   const reason = errorCode(error);
-  const detail = `${pool.address}: ${reason}`;
+  const detail = `${pool.address}: ${reason}${adviceOn(reason)}`;
   // None of the others could be connected to either.
   if (shortages.has(reason)) return { kind: "no-socket", side: "upstream", retry: "never", detail };
   // A TLS upstream that accepts the connection but not the handshake has seen nothing of the request either.
   const kind = pool.tls && !isConnectError(reason) ? "tls" : "connect-refused";
   return { kind, side: "upstream", retry: "unsent", detail };
+}
+
+/** An upstream of TLS 1.3 that does not let us in, which it says when we are connected; null: something else broke the connection. */
+export function refusal(pool: EndpointPool, error: Error | null): ProxyFailure | null {
+  const reason = errorCode(error);
+  const advice = adviceOn(reason);
+  // It has not read the request: to the upstream the handshake never ended.
+  return advice === ""
+    ? null
+    : { kind: "tls", side: "upstream", retry: "unsent", detail: `${pool.address}: ${reason}${advice}` };
 }
 
 export function errorCode(error: Error | null): string {

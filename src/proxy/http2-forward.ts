@@ -11,7 +11,7 @@ import { known } from "../wire/names.ts";
 import { readTrailers } from "../wire/trailers.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
-import { dialFailure } from "./dial.ts";
+import { dialFailure, refusal } from "./dial.ts";
 import { hasNoBody, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { UpstreamSession, UpstreamStreamHandler } from "./http2-session.ts";
@@ -280,6 +280,8 @@ export class Http2Forward implements UpstreamHalf, UpstreamStreamHandler, Borrow
     // RFC 9113, 8.7: the endpoint says that it has not begun to work on it.
     if (code === errorCode.refusedStream && !session.lost) return cause("refused-stream", "unsent", "");
     if (!session.lost) return cause("reset", "idempotent", `reset (${code})`);
+    const refused = this.#pool === null ? null : refusal(this.#pool, session.error);
+    if (refused !== null) return refused;
     const unsent = session.writes === this.#openedAt;
     const why =
       session.offence === null ? "the connection was lost" : `the connection was ended: ${offences[session.offence]}`;

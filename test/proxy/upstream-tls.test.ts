@@ -6,13 +6,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createSecureServer, type SecureServerOptions, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
-import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
+import { createServer, type Server, TLSSocket, type TlsOptions } from "node:tls";
 import type { HealthCheck } from "../../src/model/balance.ts";
 import type { Authority, Certificate, PrivateKeys, Snapshot } from "../../src/model/snapshot.ts";
 import type { UpstreamTls } from "../../src/model/upstream-tls.ts";
 import type { Message } from "../support/message-reader.ts";
 import { type MadeCertificate, makeCertificate, testRoot } from "../support/pki.ts";
-import { answering, ok, oneRoute, TestPlane, until } from "../support/test-plane.ts";
+import { answering, ok, oneRoute, type TestClient, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 
 const root = testRoot();
 const otherRoot = makeCertificate({ names: [], commonName: "Other root", issuer: "self", isAuthority: true });
@@ -210,7 +210,30 @@ for (const protocol of ["https", "grpcs"] as const) {
 
     it("answers 502 when the upstream wants a certificate and none is there", async () => {
       await upstream.start(protocol, served, { ca: root.ca, rejectUnauthorized: true, maxVersion: "TLSv1.2" });
-      assert.match((await ask({})).startLine, / 502 /);
+      await isRefused({}, "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE");
+    });
+
+    // Symptom: "closed-early", for the alert comes when the handshake has ended for us, and the request has been sent.
+    it("answers 502 when the upstream wants a certificate under TLSv1.3, and tells what to do", async () => {
+      await upstream.start(protocol, served, { ca: root.ca, rejectUnauthorized: true, minVersion: "TLSv1.3" });
+      const code = "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED";
+      const advice = "it demands a client certificate: name a Secret with tls.crt and tls.key in proxy-ssl-secret";
+      await isRefused({}, `${code}, ${advice}`);
+    });
+
+    it("asks another endpoint, with a POST as well, where one wants a certificate: it has not read the request", async () => {
+      await upstream.start(protocol, served, { ca: root.ca, rejectUnauthorized: true, minVersion: "TLSv1.3" });
+      const open = new TlsUpstream();
+      await open.start(protocol, served);
+      const snapshot = secured({ port: upstream.port, protocol });
+      const endpoints = [upstream, open].map(({ port }) => ({ address: "127.0.0.1", port }));
+      await plane.publish({ ...snapshot, upstreams: snapshot.upstreams.map((each) => ({ ...each, endpoints })) });
+      const post = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n";
+      for (let count = 0; count < 4; count++) assert.ok(isOk(await plane.request(post)));
+      const posts = () => plane.lines.filter(({ method }) => method === "POST");
+      await until(() => posts().length === 4, "the lines");
+      assert.ok(posts().some(({ tries }) => tries === 2));
+      await open.stop();
     });
 
     it("verifies the certificate, by default for the name of the Service", async () => {
@@ -374,15 +397,62 @@ for (const protocol of ["https", "grpcs"] as const) {
       assert.ok(isOk(await ask({ tls: { certificate: "c1", verify: true, authority: "a1" } })));
       await plane.plane.killWorker(0);
       await until(() => plane.plane.workerRestarts === 1 && plane.plane.acknowledged, "the new worker");
-      // It listens a moment later.
-      let answer = "";
-      while (answer === "")
-        answer = await plane.request(get).then(
-          ({ startLine }) => startLine,
-          () => "",
-        );
-      assert.match(answer, / 200 /);
+      assert.ok(isOk(await plane.request(get)));
       assert.equal(upstream.handshakes.at(-1)?.client, "client-one");
     });
   });
 }
+
+describe("an answer over TLS that only the end of the connection ends", () => {
+  const head = "HTTP/1.1 200 OK\r\n\r\n";
+  /** A record of application data that nobody can have encrypted. */
+  const forged = Buffer.concat([Buffer.from([0x17, 0x03, 0x03, 0x00, 0x20]), Buffer.alloc(32)]);
+  let plane: TestPlane;
+  let upstream: TestUpstream;
+
+  before(async () => {
+    plane = await TestPlane.start();
+    upstream = await TestUpstream.start((carrier) => {
+      const { cert, key } = served;
+      const socket = new TLSSocket(carrier, { isServer: true, cert, key });
+      socket.on("error", () => undefined);
+      answering(({ startLine }) => {
+        socket.write(`${head}a part`, () => {
+          if (startLine.includes("forged")) carrier.write(forged);
+          socket.end();
+        });
+        return null;
+      })(socket);
+    });
+    await plane.publish(secured({ port: upstream.port }));
+  });
+  after(async () => {
+    await plane.stop();
+    await upstream.stop();
+  });
+
+  async function ask(path: string): Promise<{ readonly client: TestClient; readonly head: string }> {
+    const client = await plane.connect();
+    client.send(`GET ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`);
+    return { client, head: (await client.reader.readHead())?.startLine ?? "" };
+  }
+
+  it("is whole when that is the end of TLS", async () => {
+    const { client, head } = await ask("/whole");
+    assert.match(head, / 200 /);
+    const { body } = await client.reader.readBody([["Transfer-Encoding", "chunked"]], "none");
+    assert.equal(body, "a part");
+    client.socket.destroy();
+  });
+
+  // Symptom: whoever can write into the connection could end the answer, and the client was told that it was whole.
+  it("is cut short when it ends in bytes that are not TLS", async () => {
+    const { client, head } = await ask("/forged");
+    assert.match(head, / 200 /);
+    await assert.rejects(client.reader.readBody([["Transfer-Encoding", "chunked"]], "none"));
+    await until(() => plane.events.some(({ message }) => message === "upstream failed"), "the failure to be told");
+    const told = plane.events.find(({ message }) => message === "upstream failed")?.fields as Record<string, unknown>;
+    assert.equal(told.kind, "reset");
+    assert.match(String(told.detail), /ERR_SSL_/);
+  });
+});
