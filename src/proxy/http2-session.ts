@@ -6,7 +6,6 @@ import type { Socket } from "node:net";
 import { HpackDecoder } from "../wire/hpack/decoder.ts";
 import { HpackEncoder } from "../wire/hpack/encoder.ts";
 import type { SessionOptions } from "../wire/http2/options.ts";
-
 import { BlockPool } from "../wire/http2/output.ts";
 import { type Offence, setting } from "../wire/http2/protocol.ts";
 import { Session } from "../wire/http2/session.ts";

@@ -23,6 +23,11 @@ export function inexpressibleSettings(
       "HTTP/2 by prior knowledge is not spoken: before 1.25.1, nginx has HTTP/1.1 or that on a port in plain",
     );
   }
+  if (settings.sslSessionTickets && settings.sslSessionTicketKey !== null) {
+    reasons.push(
+      "TLS sessions resume at this nginx alone, with a key that it makes at its start: that of ssl-session-ticket-key is shown nowhere",
+    );
+  }
   if (settings.enableBrotli) reasons.push("nothing is compressed with brotli: stock nginx has no module for it");
   if (settings.useGzip) reasons.push("no-transform keeps nothing from being compressed: nginx does not look at it");
   return reasons;

@@ -11,6 +11,8 @@ export interface TlsRenderSettings {
   readonly sslCiphers: string | null;
   readonly sslEcdhCurve: string;
   readonly sslSessionTickets: boolean;
+  /** null: a key of each process. */
+  readonly sslSessionTicketKey: string | null;
   /** Milliseconds. */
   readonly sslSessionTimeout: number;
   /** Bytes. */
@@ -18,7 +20,7 @@ export interface TlsRenderSettings {
   readonly useHttp2: boolean;
 }
 
-/** For the http block. A key for session tickets is left out: nginx makes its own, which all its workers share. */
+/** For the http block. A key for session tickets is left out, which inexpressibleSettings tells. */
 export function tlsDirectives(settings: TlsRenderSettings): readonly Directive[] {
   return [
     directive("ssl_protocols", ...settings.sslProtocols),

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { renderNginx } from "../../src/render/nginx.ts";
-import { flag, frameType } from "../../src/wire/http2/protocol.ts";
+import { flag, frameType, setting } from "../../src/wire/http2/protocol.ts";
 import { renderSettings } from "../render/snapshots.ts";
 import { freePorts, needsNginx, type RunningNginx, startNginx } from "../support/nginx.ts";
 import { nginxForOracle } from "../support/nginx-oracle.ts";
@@ -283,6 +283,21 @@ describe("heads of HTTP/2 that are wrong", () => {
       `${title}: ${expected} by nginx${reason === undefined ? "" : `, for ${reason}`}${nginx === null ? `: ${needsNginx}` : ""}`,
       async () => assert.equal(await outcome(nginxPort, row), expected),
     );
+  }
+
+  for (const [who, skipped, portOf] of [
+    ["Sluice", false, () => plane.plane.ports.https],
+    ["nginx", nginx === null, () => nginxPort],
+  ] as const) {
+    (skipped ? it.skip : it)(`come on 100 streams at once, each with a window of 64 KiB, at ${who}`, async () => {
+      const client = await RawHttp2.open(portOf());
+      const { payload } = await client.wait(frameType.settings, 0);
+      client.close();
+      const told = new Map<number, number>();
+      for (let at = 0; at < payload.length; at += 6) told.set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
+      assert.equal(told.get(setting.maxConcurrentStreams), 100);
+      assert.equal(told.get(setting.initialWindowSize), 65_536);
+    });
   }
 
   it("are served by nginx alone for a reason, and by Sluice alone never", () => {

@@ -351,6 +351,25 @@ describe("what all servers share", () => {
     assert.deepEqual(others, []);
   });
 
+  it("show no key of session tickets, and say what becomes of sessions", () => {
+    const sslSessionTicketKey = Buffer.alloc(48, 7).toString("base64");
+    const { text, notes } = render(snapshot({}), { settings: { ...renderSettings, sslSessionTicketKey } });
+    assert.ok(!text.includes(sslSessionTicketKey));
+    assert.match(text, /^# TLS sessions resume at this nginx alone, /m);
+    assert.deepEqual(
+      notes.map(({ place, reason }) => [place, reason.includes("ssl-session-ticket-key")]),
+      [["all servers", true]],
+    );
+    const without = { ...renderSettings, sslSessionTicketKey, sslSessionTickets: false };
+    assert.deepEqual(render(snapshot({}), { settings: without }).notes, []);
+  });
+
+  it("limit the streams of a connection where HTTP/2 is spoken", () => {
+    const limit = /^ {2}http2_max_concurrent_streams 100;$/m;
+    assert.match(render(snapshot({})).text, limit);
+    assert.doesNotMatch(render(snapshot({}), { settings: { ...renderSettings, useHttp2: false } }).text, limit);
+  });
+
   it("compresses as the settings say, but no messages of gRPC, and says that it has no brotli", () => {
     assert.deepEqual(argsOf(render(snapshot({})), "gzip"), []);
     const routed = snapshot({
