@@ -286,7 +286,8 @@ export const settingsTable: { readonly [Field in keyof Settings]: Setting<Settin
     live: true,
     type: duration(1),
     default: 60_000,
-    summary: "Time between two parts of a request's body; on a stream of HTTP/2, until the answer begins.",
+    summary:
+      "Time between two parts of a request's body, also while it is answered; on a stream of HTTP/2, until the answer begins.",
     commands: all,
   },
   keepAliveTimeout: {

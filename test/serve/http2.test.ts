@@ -223,6 +223,34 @@ describe("HTTP/2 from clients", () => {
     await plane.configure({});
   });
 
+  // nginx has the one limit throughout, in both protocols.
+  it("lets a body that stops coming be once it is answered, where HTTP/1.1 cuts the answer short as nginx does", async () => {
+    let goOn = (): void => {};
+    await upstreamThat((socket) => {
+      socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n"));
+      goOn = () => socket.write("4\r\nrest\r\n0\r\n\r\n");
+    });
+    await plane.configure({ clientBodyTimeout: 150 });
+    const stream = begin({ ":method": "POST", ":path": "/", "content-length": "10" }, false);
+    stream.write("half.");
+    await once(stream, "response");
+    const { letGo, cut } = await plane.connect().then(async (client) => {
+      const resume = goOn;
+      client.send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 10\r\n\r\nhalf.");
+      const head = await client.reader.readHead();
+      assert.match(head?.startLine ?? "", / 200 /);
+      return { letGo: resume, cut: client.reader.readBody(head?.headers ?? [], "none") };
+    });
+    // The one has waited as long as the other, and longer.
+    await assert.rejects(cut);
+    letGo();
+    stream.setEncoding("utf8");
+    let body = "";
+    for await (const part of stream) body += part;
+    assert.equal(body, "partrest");
+    await plane.configure({});
+  });
+
   it("resets the stream, and no other, when the upstream cuts its answer short", async () => {
     await upstreamThat((socket) => {
       socket.once("data", (chunk: Buffer) => {
