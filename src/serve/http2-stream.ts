@@ -38,6 +38,8 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
   #forward: UpstreamHalf | null = null;
   #begun = false;
   #bodiless = false;
+  /** The client asks for a tunnel (RFC 8441), which it has not got yet. */
+  #webSocket = false;
   #bodyEnded = false;
   #bodyFlows = false;
   /** The upstream was told to wait. */
@@ -57,6 +59,7 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
     }
     const { head } = read;
     if (!read.shared) this.#head = head;
+    this.#webSocket = read.webSocket;
     if (head.framing === "length" && !this.#stream.expect(head.contentLength)) return;
     this.#bodyEnded = ended || head.framing === "none";
     const { plane } = this.#connection.host;
@@ -85,7 +88,7 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
     // Of a stream both ways, where both may be silent for long: the upstream's time limit counts from now on.
     if (this.#bodyFlows && !this.#bodyEnded) this.#watch();
     // Its end goes into the same frame when nothing was written in between.
-    this.#sendHead(statusToSend(status), lines, length);
+    this.#sendHead(this.#webSocket ? this.#withoutTunnel(status) : statusToSend(status), lines, length);
   }
 
   write(part: Buffer): boolean {
@@ -191,6 +194,16 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
   get #waitingAtMost(): number {
     const share = sharedAtMost / this.#stream.session.streamCount;
     return Math.min(waitingAtMost, Math.max(waitingAtLeast, share));
+  }
+
+  /**
+   * What a client is told of an answer that opens no tunnel: by any 2xx it would take it for the opening (RFC 8441, 5), and the
+   * body for messages. Over HTTP/1.1 the same answer says so by not being a 101.
+   */
+  #withoutTunnel(status: number): number {
+    if (status >= 300) return statusToSend(status);
+    if (this.#exchange?.status === status) this.#exchange.status = 502;
+    return 502;
   }
 
   #sendHead(status: number, lines: string, length: number): void {

@@ -342,6 +342,25 @@ describe("HTTP/2 from clients", () => {
     stream.close();
   });
 
+  for (const [answer, told] of [
+    ["200 OK\r\nContent-Length: 5\r\n\r\nhello", 502],
+    ["204 No Content\r\n\r\n", 502],
+    ["101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n", 502],
+    ["403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403],
+    ["302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n", 302],
+  ] as const) {
+    it(`tells a client ${told} whose WebSocket an upstream answers with ${answer.slice(0, 3)} and opens none`, async () => {
+      await upstreamThat(answering(() => `HTTP/1.1 ${answer}`));
+      const path = `/no-tunnel/${answer.slice(0, 3)}`;
+      const webSocket = { ":method": "CONNECT", ":protocol": "websocket", ":scheme": "https", ":path": path };
+      const { headers } = await finish(begin({ ...webSocket, "sec-websocket-version": "13" }, false));
+      assert.equal(headers[":status"], told);
+      const logged = (): unknown => plane.lines.find((line) => line.path === path)?.status;
+      await until(() => logged() !== undefined, "the access-log line");
+      assert.equal(logged(), told);
+    });
+  }
+
   it("finishes open streams and then says good-bye when it drains", async () => {
     let release: (() => void) | undefined;
     const upstream = await TestUpstream.start(
