@@ -3,6 +3,7 @@
  * an exact Content-Length.
  */
 import type { Reply } from "../features/exchange.ts";
+import { grpcStatus } from "../wire/grpc-status.ts";
 import { reasonPhrase } from "../wire/reasons.ts";
 import { errorPage, fieldLine } from "../wire/reply.ts";
 import type { Client } from "./client.ts";
@@ -57,25 +58,4 @@ function replyInGrpc(plane: Plane, client: Client, exchange: RequestExchange, st
   exchange.status = status;
   client.respond(200, reasonPhrase(200), lines, exchange.peer.http2 ? -1 : 0, exchange.peer.http2);
   client.end("");
-}
-
-/** As gRPC's own mapping of HTTP statuses (grpc/doc/http-grpc-status-mapping.md). */
-function grpcStatus(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
 }

@@ -58,7 +58,11 @@ function mark(value: string): Directive {
 }
 
 /** The mark stands there even so: a variable that no server sets is unknown to nginx. */
-const closed: ClientAuthText = { server: [mark("1"), { name: "return", args: ["503"] }], location: [] };
+const closed: ClientAuthText = {
+  // Pages are closed, too, so that a page of a page would be closed for ever (see pages.ts).
+  server: [mark("1"), { name: "recursive_error_pages", args: ["off"] }, { name: "return", args: ["503"] }],
+  location: [],
+};
 
 function askDirectives(
   { verify, authority, depth, errorPage }: ClientAuth,

@@ -5,12 +5,14 @@
 import ejs from "ejs";
 import { canonicalCidr } from "../features/cidr.ts";
 import type { Directive, NginxMap, NginxSplit } from "../features/feature.ts";
+import { grpcStatus } from "../wire/grpc-status.ts";
+import { reasonPhrase } from "../wire/reasons.ts";
 import { errorPage } from "../wire/reply.ts";
 import { pieces } from "./arguments.ts";
 import type { Configuration, LocationBlock, ServerBlock, StreamBlock, UpstreamBlock } from "./configuration.ts";
 import { ours } from "./names.ts";
 import type { RenderSettings } from "./nginx.ts";
-import { commonPage, pageDirectives, pageStatuses } from "./pages.ts";
+import { commonPage, grpcPage, grpcPageDirectives, pageDirectives, pageStatuses } from "./pages.ts";
 import { ownHop, type PassthroughText, writePassthrough } from "./passthrough.ts";
 import { type Piece, quote } from "./quote.ts";
 import { inexpressibleSettings } from "./settings.ts";
@@ -76,7 +78,9 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     listenScheme: variable(told ? "$sluice_listen_scheme" : "$scheme"),
     listenPort: variable(told ? "$sluice_listen_port" : "$server_port"),
     pages: pageStatuses.map((status) => ({ status: plain(String(status)), page: { plain: ours(errorPage(status)) } })),
-    page: { path: plain(commonPage), directives: pageDirectives.map((directive) => viewDirective(directive, 3)) },
+    page: viewPage(commonPage, pageDirectives(speaksGrpc)),
+    grpcPage: speaksGrpc ? viewPage(grpcPage, grpcPageDirectives) : null,
+    grpcStatuses: pageStatuses.filter((status) => status >= 400).map(viewGrpcStatus),
     certificate: certificate === null ? null : viewCertificate(certificate),
     tls: tlsDirectives(settings).map((directive) => viewDirective(directive, 1)),
     http2: settings.useHttp2,
@@ -92,6 +96,15 @@ function view(configuration: Configuration, settings: RenderSettings, certificat
     ),
     passthrough: passthrough === null ? null : viewPassthrough(passthrough),
   };
+}
+
+function viewPage(path: string, directives: readonly Directive[]) {
+  return { path: plain(path), directives: directives.map((directive) => viewDirective(directive, 3)) };
+}
+
+function viewGrpcStatus(status: number) {
+  const message = `${status} ${reasonPhrase(status)}`;
+  return { status: plain(String(status)), code: plain(String(grpcStatus(status))), message: plain(message) };
 }
 
 function streamListen(settings: RenderSettings): StreamListen {

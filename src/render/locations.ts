@@ -64,7 +64,7 @@ class HostLocations {
     }
     this.#add(this.#prefixes.get("/") ?? this.#host?.defaultRoute ?? null, ["/"]);
     return {
-      locations: withPages(this.#locations),
+      locations: withPages(this.#locations, this.#context.speaksGrpc),
       maps: this.#maps,
       missing: this.#missing,
       inexact: [...this.#inexact.values()],

@@ -104,10 +104,12 @@ export function configure(
   const upstreams = new Map(snapshot.upstreams.map((upstream) => [upstream.key, upstream]));
   const pairs = keyPairs(snapshot, keys);
   const authorities = authorityFiles(snapshot);
+  const speaksGrpc = snapshot.upstreams.some(({ protocol }) => protocol === "grpc" || protocol === "grpcs");
   const { servers, maps, notes } = writeServers(
     snapshot,
     {
       upstreams,
+      speaksGrpc,
       files: {
         pair: (fingerprint) => pairs.get(fingerprint)?.path ?? null,
         authority: (fingerprint) => authorities.get(fingerprint)?.path ?? null,
@@ -121,7 +123,6 @@ export function configure(
     },
   );
   const asksClients = snapshot.hosts.some(({ clientAuth }) => clientAuth !== undefined);
-  const speaksGrpc = snapshot.upstreams.some(({ protocol }) => protocol === "grpc" || protocol === "grpcs");
   const blocks = writeUpstreams([...upstreams.values()]);
   const told = [...notes, ...upstreamNotes([...upstreams.values()])];
   return {

@@ -15,17 +15,42 @@ export const pageStatuses: readonly number[] = [
 /** The path of the page that all locations without headers of their own share. */
 export const commonPage = "//sluice/page";
 
+/** The path of the answer for clients of gRPC, to which every page leads them. */
+export const grpcPage = "//sluice/grpc";
+
 /** What a page does. */
-export const pageDirectives: readonly Directive[] = [
+export function pageDirectives(speaksGrpc: boolean): readonly Directive[] {
+  return [
+    ...forPages,
+    { name: "default_type", args: ["text/html; charset=utf-8"] },
+    ...(speaksGrpc ? leadToGrpc : []),
+    { name: "return", args: ["200", ours("$sluice_page")] },
+  ];
+}
+
+const forPages: readonly Directive[] = [
   { name: "internal", args: [] },
   // The page for a body that is too large: over HTTP/2 nginx looks at the length once more, and would make its own page.
   { name: "client_max_body_size", args: ["0"] },
-  { name: "default_type", args: ["text/html; charset=utf-8"] },
-  { name: "return", args: ["200", ours("$sluice_page")] },
+];
+
+/** A page keeps the status of what failed. Only the page of another failure, which no client ever sees, can have 200. */
+const leadToGrpc: readonly Directive[] = [
+  { name: "error_page", args: ["418", "=200", grpcPage] },
+  { name: "set", args: [ours("$sluice_failed"), ours("$status")] },
+  { name: "if", args: [ours("($sluice_grpc)")], block: [{ name: "return", args: ["418"] }] },
+];
+
+export const grpcPageDirectives: readonly Directive[] = [
+  ...forPages,
+  { name: "default_type", args: ["application/grpc"] },
+  { name: "add_header", args: ["grpc-status", ours("$sluice_grpc_status")] },
+  { name: "add_header", args: ["grpc-message", ours("$sluice_grpc_message")] },
+  { name: "return", args: ["200", ""] },
 ];
 
 /** The locations, those with headers led to pages of their own, and these pages. */
-export function withPages(locations: readonly LocationBlock[]): readonly LocationBlock[] {
+export function withPages(locations: readonly LocationBlock[], speaksGrpc: boolean): readonly LocationBlock[] {
   const pages = new Map<string, { readonly path: string; readonly headers: readonly Directive[] }>();
   const led = locations.map((location) => {
     const headers = location.directives.filter(({ name }) => name === "add_header");
@@ -41,7 +66,7 @@ export function withPages(locations: readonly LocationBlock[]): readonly Locatio
   const added = [...pages.values()].map(({ path, headers }) => ({
     match: ["=", path],
     comments: [],
-    directives: [...headers, ...pageDirectives],
+    directives: [...headers, ...pageDirectives(speaksGrpc)],
   }));
   return [...led, ...added];
 }

@@ -15,6 +15,8 @@ import { type TlsFiles, writeUpstreamTls } from "./upstream-tls.ts";
 export interface RouteContext {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly files: TlsFiles;
+  /** An upstream is: clients may speak it, too. */
+  readonly speaksGrpc: boolean;
 }
 
 export interface RouteText {

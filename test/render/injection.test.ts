@@ -77,8 +77,10 @@ function split(directives: readonly ParsedDirective[]): Split {
  */
 function withoutCounts(directives: readonly ParsedDirective[]): readonly ParsedDirective[] {
   return directives.filter(
-    ({ name, args: [first = ""] }) =>
-      !/^server_names_hash_max_size$|^ssl_|^grpc_/.test(name) && !/^ssl-client-|^\$sluice_client_auth$/.test(first),
+    ({ name, args: [first = "", second = ""] }) =>
+      !/^server_names_hash_max_size$|^ssl_|^grpc_|^recursive_error_pages$/.test(name) &&
+      !/^ssl-client-|^\$sluice_client_auth$/.test(first) &&
+      !second.startsWith("$sluice_grpc"),
   );
 }
 

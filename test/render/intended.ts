@@ -18,13 +18,13 @@ interface IntendedListen {
 
 /** The blocks of a Configuration: maps, upstreams and servers, in the order of the file. */
 export function intendedBlocks(
-  { maps, upstreams, servers }: Configuration,
+  { maps, upstreams, servers, speaksGrpc }: Configuration,
   listen: IntendedListen,
 ): readonly ParsedDirective[] {
   return [
     ...maps.map(intendedMap),
     ...upstreams.map(intendedUpstream),
-    ...servers.map((server) => intendedServer(server, listen)),
+    ...servers.map((server) => intendedServer(server, listen, speaksGrpc)),
   ];
 }
 
@@ -159,6 +159,7 @@ function intendedUpstream({ name, directives, endpoints }: UpstreamBlock): Parse
 function intendedServer(
   { name, certificates, directives, locations }: ServerBlock,
   { http, https }: IntendedListen,
+  speaksGrpc: boolean,
 ): ParsedDirective {
   const defaults = name === null ? ["default_server"] : [];
   return {
@@ -182,13 +183,34 @@ function intendedServer(
           line("internal"),
           line("client_max_body_size", "0"),
           line("default_type", "text/html; charset=utf-8"),
+          ...(speaksGrpc
+            ? [
+                line("error_page", "418", "=200", "//sluice/grpc"),
+                line("set", "$sluice_failed", "$status"),
+                { name: "if", args: ["($sluice_grpc)"], block: [line("return", "418")] },
+              ]
+            : []),
           line("return", "200", "$sluice_page"),
         ],
       },
+      ...(speaksGrpc ? [grpcPage] : []),
       ...locations.map(intendedLocation),
     ],
   };
 }
+
+const grpcPage: ParsedDirective = {
+  name: "location",
+  args: ["=", "//sluice/grpc"],
+  block: [
+    line("internal"),
+    line("client_max_body_size", "0"),
+    line("default_type", "application/grpc"),
+    line("add_header", "grpc-status", "$sluice_grpc_status"),
+    line("add_header", "grpc-message", "$sluice_grpc_message"),
+    line("return", "200", ""),
+  ],
+};
 
 function intendedLocation({ match, directives }: LocationBlock): ParsedDirective {
   return { name: "location", args: match.map(literal), block: directives.map(intendedDirective) };

@@ -50,7 +50,17 @@ describe("the upstreams", () => {
     assert.deepEqual(argsOf(rendered, "grpc_pass"), [["grpc://shop.web.80"]]);
     assert.deepEqual(findDirectives([serverNamed(rendered, "a.example")], "proxy_read_timeout"), []);
     assert.equal(findDirectives([serverNamed(rendered, "a.example")], "grpc_read_timeout").length, 1);
-    assert.ok(rendered.comments.some((comment) => comment.includes("is told by a status of HTTP")));
+  });
+
+  it("that speak gRPC have clients to whom errors are told by a status of gRPC, and nobody else has such pages", () => {
+    const hosts = [host("a.example", route("/", "web"))];
+    const pages = (protocol: "grpc" | "http"): number => {
+      const rendered = render(snapshot({ hosts, upstreams: [upstream("web", { protocol })] }));
+      return findDirectives(rendered.directives, "location").filter(({ args }) => args[1] === "//sluice/grpc").length;
+    };
+    // One a server.
+    assert.equal(pages("grpc"), 2);
+    assert.equal(pages("http"), 0);
   });
 
   it("that want PROXY headers get none, which is told where they are reached", () => {
