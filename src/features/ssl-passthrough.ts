@@ -12,7 +12,7 @@ export const sslPassthrough = defineFeature({
       default: false,
       guards: true,
       summary:
-        "Connections whose server name is a host of the rules go to the Service of its path `/`, or else of `spec.defaultBackend`, untouched: none of the other annotations counts for them but `allowlist-source-range`, `denylist-source-range`, `proxy-connect-timeout` and `sluice.dev/proxy-protocol`. Needs `--enable-ssl-passthrough`; without it the Ingress answers 503. Requests in plain HTTP are served as ever.",
+        "Connections whose server name is a host of the rules go to the Service of its path `/`, or else of `spec.defaultBackend`, untouched: none of the other annotations counts for them but `allowlist-source-range`, `denylist-source-range`, `proxy-connect-timeout` and `sluice.dev/proxy-protocol`. Needs `--enable-ssl-passthrough`; without it the Ingress answers 503. Requests in plain HTTP are served as ever; those over TLS that was ended for another host are answered 421.",
     },
   },
   policy: (values) => (values["ssl-passthrough"] ? { passthrough: true } : {}),

@@ -33,6 +33,11 @@ export function handle(plane: Plane, client: Client, exchange: RequestExchange):
 
   let route = found?.lookup(target.path) ?? unmatched;
   exchange.route = route;
+  // The connection was made for another host: on one of its own, TLS goes to the upstream as it is.
+  if (found?.source.passthrough !== undefined && exchange.peer.secure) {
+    replyStatus(plane, client, exchange, 421);
+    return null;
+  }
   const clientAuth = found?.source.clientAuth;
   if (clientAuth !== undefined) {
     const answer = admitClient(clientAuth, exchange);

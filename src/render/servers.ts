@@ -9,8 +9,8 @@ import { HostMap } from "../router/hosts.ts";
 import { type AuthorityPaths, clientAuthDirectives, withClientAuth } from "./client-auth.ts";
 import type { Note, ServerBlock } from "./configuration.ts";
 import { writeLocations } from "./locations.ts";
-import { serverName } from "./names.ts";
-import { passthroughDifferences } from "./passthrough.ts";
+import { ours, serverName } from "./names.ts";
+import { namedHosts, passthroughDifferences } from "./passthrough.ts";
 import type { RouteContext } from "./routes.ts";
 import { handshakeDirectives } from "./tls.ts";
 
@@ -37,6 +37,8 @@ export function writeServers(
     certificates.add(tls.host, tls);
   }
 
+  // Without any, nginx.conf has no map for it.
+  const misdirected = namedHosts(snapshot).length === 0 ? [] : [refuseMisdirected];
   const servers: ServerBlock[] = [];
   const maps = new Map<string, NginxMap | NginxSplit>();
   const notes: Note[] = [];
@@ -64,7 +66,7 @@ export function writeServers(
       certificates:
         passed === null ? (tls?.certificates ?? []).flatMap((fingerprint) => fileOf(fingerprint) ?? []) : [],
       directives: [
-        ...(passed === null ? handshakeDirectives(tls?.handshake ?? {}) : [rejectHandshake]),
+        ...(passed === null ? handshakeDirectives(tls?.handshake ?? {}) : [rejectHandshake, ...misdirected]),
         ...clientAuth.server,
       ],
       locations: withClientAuth(locations, clientAuth),
@@ -79,6 +81,12 @@ export function writeServers(
 
 /** Ended here, TLS would show what was to be seen by the Service alone. */
 const rejectHandshake: Directive = { name: "ssl_reject_handshake", args: ["on"] };
+/** Nor is it ended here for a connection that was made for another host; see the map in nginx.conf.ejs. */
+const refuseMisdirected: Directive = {
+  name: "if",
+  args: [ours("($sluice_misdirected)")],
+  block: [{ name: "return", args: ["421"] }],
+};
 
 /** The server for every name is first: nginx takes the first of a port where nothing else is said. */
 function namesOf(snapshot: Snapshot): readonly string[] {

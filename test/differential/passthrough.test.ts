@@ -73,14 +73,14 @@ async function exchange(port: number, servername: string, preamble = ""): Promis
 }
 
 /** A request of HTTP/1.1 over TLS that is ended by the proxy: what the upstream saw of the client. */
-async function request(port: number, servername: string, preamble = ""): Promise<unknown> {
+async function request(port: number, servername: string, preamble = "", host = servername): Promise<unknown> {
   const carrier = await connectWithPreamble(port, Buffer.from(preamble, "latin1"), "together");
   // Closed by both sides at once, it may be reset behind the answer.
   carrier.on("error", () => {});
   const socket = connect({ socket: carrier, servername, rejectUnauthorized: false });
   await once(socket, "secureConnect");
   const reader = new MessageReader(socket);
-  socket.write(`GET / HTTP/1.1\r\nHost: ${servername}\r\nX-Forwarded-For: 203.0.113.1\r\nConnection: close\r\n\r\n`);
+  socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nX-Forwarded-For: 203.0.113.1\r\nConnection: close\r\n\r\n`);
   const head = await reader.readHead();
   const { body } = await reader.readBody(head?.headers ?? [], "none");
   socket.destroy();
@@ -156,6 +156,13 @@ const ways: readonly Way[] = [
     ],
   },
   { title: "leaves the requests of other hosts as they were", look: (port) => request(port, "other.example") },
+  {
+    title: "is asked for anew by a request that comes by a connection made for another host",
+    look: async (port) => [
+      await request(port, "other.example", "", "own.example"),
+      await request(port, "precise.wild.example", "", "x.wild.example"),
+    ],
+  },
   { title: "leaves a precise host below a wildcard as it was", look: (port) => request(port, "precise.wild.example") },
   {
     title: "leaves what a load balancer says of the clients of other hosts",

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { createServer, type Server, type TLSSocket } from "node:tls";
@@ -118,6 +119,27 @@ describe("TLS that is passed through", () => {
     client.socket.destroy();
     const message = await plane.request("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     assert.equal(message.body, "ended here", "plain HTTP to a host that is passed through");
+  });
+
+  it("is not ended here for requests either that come by a connection made for another host", async () => {
+    await passTo([securePort()], { "*.shop.example": to, "ended.shop.example": null });
+    const client = await plane.connectTls({ servername: "ended.shop.example" });
+    for (const [host, status] of [
+      ["a.shop.example", 421],
+      ["ended.shop.example", 200],
+    ] as const) {
+      client.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      assert.match((await client.response()).startLine, new RegExp(`^HTTP/1.1 ${status} `), host);
+    }
+    client.socket.destroy();
+    const session = connectHttp2(`https://127.0.0.1:${plane.plane.ports.https}`, {
+      rejectUnauthorized: false,
+      servername: "ended.shop.example",
+    });
+    const stream = session.request({ ":authority": "a.shop.example" });
+    const [headers] = (await once(stream, "response")) as [{ readonly ":status"?: number }];
+    assert.equal(headers[":status"], 421, "browsers share a connection between hosts of one certificate");
+    session.destroy();
   });
 
   for (const sending of ["together", "byte by byte"] as const) {
