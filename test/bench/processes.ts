@@ -78,23 +78,29 @@ export function converse(cores: string, command: readonly string[]): Conversatio
   const lines: string[] = [];
   let pending = "";
   const wake = new EventTarget();
+  let closed = false;
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     const parts = (pending + text).split("\n");
     pending = parts.pop() ?? "";
     lines.push(...parts);
     wake.dispatchEvent(new Event("line"));
   });
-  child.once("close", () => wake.dispatchEvent(new Event("line")));
+  // Not "exit": what it said last may come after that.
+  child.once("close", () => {
+    closed = true;
+    wake.dispatchEvent(new Event("line"));
+  });
   return {
     async line(seconds) {
       const end = AbortSignal.timeout(seconds * 1000);
       for (;;) {
         const next = lines.shift();
         if (next !== undefined) return next;
-        if (child.exitCode !== null || child.signalCode !== null) break;
+        if (closed) break;
         await once(wake, "line", { signal: end });
       }
-      throw new Error(`${nameOf(command)} ended: ${complaints}`);
+      const how = child.signalCode ?? `exit code ${child.exitCode}`;
+      throw new Error(`${nameOf(command)} ended (${how}): ${complaints.trim() || "it said nothing"}`);
     },
     go() {
       child.stdin.write("\n");

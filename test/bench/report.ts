@@ -110,7 +110,7 @@ CPU time of all threads of the proxy per operation, from /proc/PID/stat, is the 
 generator and the backend are. The proxy runs alone on the first core (two workers on two, where the machine has more than two);
 the generator (wrk, h2load, and clients of our own for fixed rates, handshakes and held connections) and the backend (nginx) run on the last.
 The subjects take turns in every round, a figure is the median over rounds, and a ratio the median of the ratios within rounds:
-${rounds} rounds of ${seconds} seconds. Memory of held connections is measured once, in a fresh process.
+${rounds} rounds of ${seconds} seconds. Memory of held connections is measured once, in a fresh process, with fewer of them where fewer files may be open.
 A request of Sluice's that fails ends its part, and so do more than one in a thousand of a peer's.
 
 All peers route the same hosts and paths over the same Services to one backend, with connections kept alive on both sides.

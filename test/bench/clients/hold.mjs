@@ -15,6 +15,14 @@ const request = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 const atOnce = unread === null ? 32 : count;
 const told = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
+/** Milliseconds that a connection may wait for an answer: a peer that takes no more of them leaves them in its backlog. */
+const patience = 20_000;
+
+function fail(why) {
+  process.stderr.write(`${why}\n`);
+  process.exit(1);
+}
+
 // Ports of one source address to one target are fewer than the connections.
 function open(index) {
   const local = { host: "127.0.0.1", port, localAddress: `127.0.1.${1 + (index % 8)}` };
@@ -25,14 +33,17 @@ function open(index) {
 
 async function hold(index) {
   const socket = open(index);
+  const which = `connection ${index + 1}`;
+  socket.on("error", (error) => fail(`${which}: ${error.message}`));
+  socket.on("close", () => {
+    if (!closing) fail(`${which}: the peer closed it`);
+  });
+  const timer = setTimeout(() => fail(`${which}: no answer within ${patience / 1000} s`), patience);
   socket.write(request);
   const [part] = await once(socket, "data");
-  if (!part.toString("latin1").startsWith("HTTP/1.1 200 "))
-    throw new Error(`answered with ${part.toString("latin1", 0, 80)}`);
-  socket.on("error", () => process.exit(1));
-  socket.on("close", () => {
-    if (!closing) process.exit(1);
-  });
+  clearTimeout(timer);
+  const text = part.toString("latin1", 0, 80);
+  if (!text.startsWith("HTTP/1.1 200 ")) fail(`${which}: answered with ${JSON.stringify(text)}`);
   return socket;
 }
 

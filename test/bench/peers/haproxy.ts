@@ -31,9 +31,12 @@ function configuration({ site, httpPort, httpsPort, backendPort, certificate }: 
   const backends = servicesOf(site).map(
     (name) => `backend ${name}\n  server one 127.0.0.1:${backendPort}${protocol}\n`,
   );
-  // Each connection counts twice, and HAProxy refuses a maxconn beyond the files that it may open.
+  // It counts two files a connection, and takes as many connections as half of the files it may open, where an idle one needs
+  // one; without strict limits it takes what it is told.
   return `global
   nbthread 1
+  no strict-limits
+  maxconn ${site.connections}
   tune.ssl.default-dh-param 2048
 defaults
   mode http
