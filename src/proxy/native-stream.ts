@@ -65,6 +65,9 @@ type Written = (error?: Error | null) => void;
 
 const binding = findBinding();
 
+/** What all sockets keep the buffer of their `onread` option by; null until the first was looked at. */
+let bufferKey: symbol | null = null;
+
 /**
  * Lets a connected socket that reads by the `onread` option, and whose handle is that of a TCP connection, read and write
  * directly from now on. Everything else that a socket does is as before: its errors, ends, pauses and "drain".
@@ -83,11 +86,12 @@ export function goDirect(socket: Socket, reader: DirectReader): void {
  */
 export function goDirectTls(socket: Socket, reader: DirectReader, first: Uint8Array): boolean {
   const { _handle: handle } = socket as unknown as Inside;
-  const own = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "kBuffer");
-  if (binding === null || handle === null || handle === undefined || own === undefined) return false;
+  bufferKey ??= Object.getOwnPropertySymbols(socket).find(({ description }) => description === "kBuffer") ?? null;
+  if (binding === null || handle === null || handle === undefined) return false;
+  if (bufferKey === null || !Object.hasOwn(socket, bufferKey)) return false;
   if (typeof handle.onread !== "function" || typeof handle.useUserBuffer !== "function") return false;
   if (socket.readableLength > 0) return false;
-  Object.assign(socket, { [own]: first });
+  (socket as unknown as Record<symbol, unknown>)[bufferKey] = first;
   handle.useUserBuffer(first);
   readDirectly(socket, handle, reader, binding);
   return true;

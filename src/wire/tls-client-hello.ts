@@ -26,7 +26,7 @@ const malformed: ClientHello = { kind: "malformed" };
 export function readClientHello(bytes: Uint8Array): ClientHello {
   const message = readMessage(bytes);
   if (!(message instanceof Uint8Array)) return message;
-  const body = new Reader(message);
+  const body = new Reader(message, 0, message.length);
   body.skip(messageHeader + 2 + 32);
   body.skip(body.uint8());
   body.skip(body.uint16());
@@ -37,8 +37,9 @@ export function readClientHello(bytes: Uint8Array): ClientHello {
   let serverName = "";
   while (extensions.left > 0) {
     const type = extensions.uint16();
-    const extension = extensions.part(extensions.uint16());
-    if (type === 0) serverName = readServerName(extension);
+    const length = extensions.uint16();
+    if (type === 0) serverName = readServerName(extensions.part(length));
+    else extensions.skip(length);
   }
   return body.broken || extensions.broken ? malformed : { kind: "hello", serverName };
 }
@@ -89,24 +90,30 @@ function readServerName(extension: Reader): string {
   return "";
 }
 
-/** Reads numbers and parts in turn. Beyond the end everything is 0 and empty, and the reader is `broken`. */
+/**
+ * Reads numbers and parts in turn. Beyond the end everything is 0 and empty, and the reader is `broken`. Only a part that is
+ * looked into is made one: a message has some seventy numbers, and a view for each would be a fiftieth of a handshake.
+ */
 class Reader {
   broken = false;
   readonly #bytes: Uint8Array;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, start: number, end: number) {
     this.#bytes = bytes;
+    this.#at = start;
+    this.#end = end;
   }
 
   get left(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   uint8(): number {
-    const at = this.#at;
-    this.skip(1);
-    return this.#bytes[at] ?? 0;
+    if (this.#at < this.#end) return this.#bytes[this.#at++] as number;
+    this.broken = true;
+    return 0;
   }
 
   uint16(): number {
@@ -114,21 +121,22 @@ class Reader {
   }
 
   skip(length: number): void {
-    this.part(length);
+    const to = this.#at + length;
+    if (to > this.#end) this.broken = true;
+    this.#at = Math.min(to, this.#end);
   }
 
   part(length: number): Reader {
-    const end = this.#at + length;
-    if (end > this.#bytes.length) this.broken = true;
-    const part = new Reader(this.#bytes.subarray(this.#at, end));
-    this.#at = Math.min(end, this.#bytes.length);
-    return part;
+    const start = this.#at;
+    this.skip(length);
+    return new Reader(this.#bytes, start, this.#at);
   }
 
-  /** "" unless all of it is printable ASCII. */
+  /** The rest; "" unless all of it is printable ASCII. */
   text(): string {
     let text = "";
-    for (const byte of this.#bytes) {
+    for (let at = this.#at; at < this.#end; at++) {
+      const byte = this.#bytes[at] as number;
       if (byte <= 32 || byte >= 127) return "";
       text += String.fromCharCode(byte);
     }

@@ -41,7 +41,7 @@ export async function holdConnections(load: Load, hold: Extract<Drive, { kind: "
   try {
     expectLine(await client.line(60), "warm");
     const before = residentMemory(peer.process.pid);
-    client.go();
+    client.say("");
     expectLine(await client.line(120), "open");
     // What a connection took while it was set up is given back by then, where it ever is.
     await client.line(10);

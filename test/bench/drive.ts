@@ -3,7 +3,6 @@ import type { Backend } from "./backend.ts";
 import { holdConnections, shakeHands } from "./connections.ts";
 import { loadWithH2load, loadWithWrk } from "./generators.ts";
 import { lookupTime } from "./lookup.ts";
-import { loadAtRate } from "./pace.ts";
 import type { RunningPeer } from "./peer.ts";
 import { directName } from "./peers.ts";
 import { cpuTime, residentMemory } from "./processes.ts";
@@ -18,8 +17,6 @@ export interface Load {
   readonly directory: string;
   readonly cores: string;
   readonly seconds: number;
-  /** Requests a second of a drive with a fixed rate. */
-  readonly rate: number;
 }
 
 /** Rejects when any request fails: a proxy that drops requests is not fast. */
@@ -49,7 +46,7 @@ export async function capacity(load: Load): Promise<number> {
 type Generated = { readonly operations: number } & Partial<Record<Metric, number>>;
 
 async function generate(load: Load): Promise<Generated> {
-  const { variant, peer } = load;
+  const { variant } = load;
   const { drive: how } = variant;
   switch (how.kind) {
     case "wrk":
@@ -58,19 +55,10 @@ async function generate(load: Load): Promise<Generated> {
       return loadWithH2load(load, { ...how, tls: true });
     case "handshakes":
       return shakeHands(load, how.resumed);
-    case "rate": {
-      const { update } = peer;
-      let tick = 0;
-      const timer = update && how.updates > 0 ? setInterval(() => update(tick++), 1000 / how.updates) : undefined;
-      try {
-        return await loadAtRate(load);
-      } finally {
-        clearInterval(timer);
-      }
-    }
+    case "rate":
     case "lookup":
     case "hold":
-      throw new Error(`a drive of kind ${how.kind} generates no operations`);
+      throw new Error(`a drive of kind ${how.kind} is not driven here`);
   }
 }
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import { otherCores } from "./cores.ts";
 import { type Conversation, converse } from "./processes.ts";
-import { otherCores } from "./run.ts";
 
 const holder = fileURLToPath(new URL("clients/hold.mjs", import.meta.url));
 const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -37,7 +37,7 @@ describe("the benchmark's client that holds connections", () => {
   it("says when the first are closed again, and when all are open", async () => {
     const told = await hold(5, (socket) => socket.write(answer));
     assert.equal(await told.line(10), "warm");
-    told.go();
+    told.say("");
     assert.equal(await told.line(10), "open");
     assert.equal([...sockets].filter(({ destroyed }) => !destroyed).length, 5);
   });
@@ -45,7 +45,7 @@ describe("the benchmark's client that holds connections", () => {
   it("says which connection the peer closed", async () => {
     const told = await hold(5, (socket, index) => socket.write(answer, () => index === 4 && socket.destroy()));
     assert.equal(await told.line(10), "warm");
-    told.go();
+    told.say("");
     // It may have said before that all are open.
     const rest = told.line(10).then(() => told.line(10));
     await assert.rejects(

@@ -29,8 +29,15 @@ export function figureOf(result: Result, subject: string, metric: Metric): numbe
   return values.length === 0 ? null : median(values);
 }
 
-/** The median over rounds of the ratio within a round, in which both subjects met the same machine. */
+/**
+ * The median over rounds of the ratio within a round, in which both subjects met the same machine. What is a difference may be
+ * near to nothing, or less, in one round: of it the ratio of the medians.
+ */
 export function ratioOf(result: Result, of: string, to: string, metric: Metric): number | null {
+  if (metric === "added") {
+    const [value, other] = [figureOf(result, of, metric), figureOf(result, to, metric)];
+    return value === null || other === null ? null : value / other;
+  }
   const base = roundsOf(result, to, metric);
   const ratios = roundsOf(result, of, metric).flatMap((value, round) => {
     const other = base[round];

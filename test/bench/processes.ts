@@ -61,8 +61,8 @@ export function startPinned(cores: string, command: readonly string[], start: St
 export interface Conversation {
   /** The next line of standard output; rejects when the process ends before it, or takes longer than the seconds. */
   line(seconds: number): Promise<string>;
-  /** Sends an empty line. */
-  go(): void;
+  /** Sends a line. */
+  say(line: string): void;
   stop(): Promise<void>;
 }
 
@@ -102,8 +102,8 @@ export function converse(cores: string, command: readonly string[]): Conversatio
       const how = child.signalCode ?? `exit code ${child.exitCode}`;
       throw new Error(`${nameOf(command)} ended (${how}): ${complaints.trim() || "it said nothing"}`);
     },
-    go() {
-      child.stdin.write("\n");
+    say(line) {
+      child.stdin.write(`${line}\n`);
     },
     async stop() {
       child.kill("SIGKILL");
@@ -140,10 +140,8 @@ export async function runPinned(cores: string, command: readonly string[], secon
 
 /** A command without the directories of this machine, for pages that others read. */
 function nameOf(command: readonly string[]): string {
-  return command
-    .slice(0, 2)
-    .map((each) => basename(each))
-    .join(" ");
+  const script = command.find((each) => each.endsWith(".mjs"));
+  return [command[0] ?? "", ...(script === undefined ? [] : [script])].map((each) => basename(each)).join(" ");
 }
 
 /** Resolves when `answers` does so with true; rejects when the process ends first or takes longer than the seconds. */

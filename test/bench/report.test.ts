@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { chart } from "./chart.ts";
+import { proxyCores } from "./cores.ts";
 import { ratioOf, verdicts } from "./judge.ts";
 import { document, figureTable, markdown, misses, ratioTable, verdictTable } from "./report.ts";
-import { proxyCores, type Result } from "./run.ts";
+import type { Result } from "./run.ts";
 import { usualSite } from "./site.ts";
 import type { Bound, Measurement } from "./workload.ts";
 

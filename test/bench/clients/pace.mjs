@@ -1,14 +1,16 @@
 /**
  * Asks at a fixed mean rate, however fast the answers come: requests fall due at moments that are chosen beforehand (Poisson arrivals, the
- * same ones each time), each is sent on the connection that has been free for longest, and its latency runs from the moment
- * that it fell due, so that a peer which stops for a while is charged for all who came meanwhile. Says in JSON how many requests
- * of how many failed, and the latencies of those due after the warm-up, in milliseconds.
+ * same ones for the same seed), each is sent on the connection that has been free for longest, and its latency runs from the moment
+ * that it fell due, so that a peer which stops for a while is charged for all who came meanwhile. Says "open" when it is connected; then each
+ * line that it reads is a turn, {rate, seconds, settling, seed} in JSON, after which it says how many requests of how many failed, and has
+ * written the latencies of those due after the settling, in milliseconds. Between turns it keeps its connections and its compiled code, and sleeps.
  */
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { createInterface } from "node:readline";
 
-const { port, requests, connections, rate, seconds, warmUp, log } = JSON.parse(process.argv[2]);
+const { port, requests, connections, log } = JSON.parse(process.argv[2]);
 
 /** Milliseconds at most that nobody looks at the sockets; libuv's own timers know whole milliseconds only. */
 const longestSleep = 0.05;
@@ -16,14 +18,17 @@ const longestSleep = 0.05;
 const patience = 5_000;
 
 const texts = requests.map(({ host, target }) => `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+const buffer = Buffer.allocUnsafeSlow(65_536);
+const never = new Int32Array(new SharedArrayBuffer(4));
 const free = [];
-const waiting = [];
-const latencies = new Float64Array(Math.ceil(rate * seconds * 2) + 1000);
+/** Of the turn. */
+let waiting = [];
+let latencies = new Float64Array(0);
 let measured = 0;
 let sent = 0;
 let done = 0;
 let failed = 0;
-let start = 0;
+/** From when on latencies count. */
 let begin = 0;
 
 class Connection {
@@ -34,7 +39,6 @@ class Connection {
   #text = "";
 
   constructor() {
-    this.opened = false;
     this.socket = connect({
       host: "127.0.0.1",
       port,
@@ -86,7 +90,6 @@ class Connection {
   }
 
   #closed() {
-    if (finished) return;
     if (this.#busy) failed += 1;
     const at = free.indexOf(this);
     if (at !== -1) free.splice(at, 1);
@@ -100,49 +103,58 @@ class Connection {
   }
 }
 
-/** Marsaglia's xorshift: the same moments for every peer and round. */
-let state = 2463534242;
-function random() {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) / 2 ** 32;
+/** Marsaglia's xorshift: the same moments for every peer. */
+function xorshift(seed) {
+  let state = seed;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
 }
 
-const buffer = Buffer.allocUnsafeSlow(65_536);
-const never = new Int32Array(new SharedArrayBuffer(4));
-let finished = false;
+function turn({ rate, seconds, settling, seed }, told) {
+  latencies = new Float64Array(Math.ceil(rate * seconds * 2) + 1000);
+  measured = 0;
+  sent = 0;
+  done = 0;
+  failed = 0;
+  waiting = [];
+  // What this process collects within a turn is charged to the peer: it begins with nothing to collect.
+  globalThis.gc();
+  const random = xorshift(seed);
+  const gap = 1000 / rate;
+  const start = performance.now();
+  begin = start + settling * 1000;
+  const end = begin + seconds * 1000;
+  let due = start;
+  function step() {
+    const now = performance.now();
+    for (; due <= now && due < end; due -= Math.log(1 - random()) * gap) {
+      const connection = free.shift();
+      if (connection === undefined) waiting.push(due);
+      else connection.ask(due);
+    }
+    if (due >= end && (done + failed === sent || now > end + patience)) {
+      // Those that have no answer by now as well, and those that no connection was free for.
+      failed = sent - done + waiting.length;
+      writeFileSync(log, latencies.subarray(0, measured));
+      told({ done, failed, seconds: (performance.now() - start) / 1000 });
+      return;
+    }
+    const sleep = Math.min(due - performance.now(), longestSleep);
+    // Blocks the thread, which a wait that is this short may do, and leaves the core to the backend.
+    if (sleep > 0.01) Atomics.wait(never, 0, 0, sleep);
+    setImmediate(step);
+  }
+  step();
+}
+
 const opening = Array.from({ length: connections }, () => new Connection());
 await Promise.all(opening.map(({ socket }) => once(socket, "connect")));
 free.push(...opening);
-
-const gap = 1000 / rate;
-start = performance.now();
-begin = start + warmUp * 1000;
-const end = begin + seconds * 1000;
-let due = start;
-
-function turn() {
-  const now = performance.now();
-  for (; due <= now && due < end; due -= Math.log(1 - random()) * gap) {
-    const connection = free.shift();
-    if (connection === undefined) waiting.push(due);
-    else connection.ask(due);
-  }
-  if (due >= end && (done + failed === sent || now > end + patience)) return finish();
-  const sleep = Math.min(due - performance.now(), longestSleep);
-  // Blocks the thread, which a wait that is this short may do, and leaves the core to the backend.
-  if (sleep > 0.01) Atomics.wait(never, 0, 0, sleep);
-  setImmediate(turn);
-}
-
-function finish() {
-  finished = true;
-  // Those that have no answer by now as well, and those that no connection was free for.
-  failed = sent - done + waiting.length;
-  writeFileSync(log, latencies.subarray(0, measured));
-  process.stdout.write(JSON.stringify({ done, failed, seconds: (performance.now() - start) / 1000 }), () =>
-    process.exit(),
-  );
-}
-turn();
+process.stdout.write("open\n");
+createInterface({ input: process.stdin }).on("line", (line) => {
+  turn(JSON.parse(line), (said) => process.stdout.write(`${JSON.stringify(said)}\n`));
+});
