@@ -21,15 +21,21 @@ const texts = requests.map(({ host, target }) => `GET ${target} HTTP/1.1\r\nHost
 const buffer = Buffer.allocUnsafeSlow(65_536);
 const never = new Int32Array(new SharedArrayBuffer(4));
 const free = [];
+const waiting = [];
 /** Of the turn. */
-let waiting = [];
 let latencies = new Float64Array(0);
 let measured = 0;
 let sent = 0;
 let done = 0;
 let failed = 0;
-/** From when on latencies count. */
+/** When it began, from when on latencies count, and when the last request falls due. */
+let start = 0;
 let begin = 0;
+let end = 0;
+/** Milliseconds between requests on average, when the next one falls due, and what the moments come from. */
+let gap = 0;
+let due = 0;
+let state = 1;
 
 class Connection {
   #due = 0;
@@ -104,51 +110,55 @@ class Connection {
 }
 
 /** Marsaglia's xorshift: the same moments for every peer. */
-function xorshift(seed) {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
+function random() {
+  state ^= state << 13;
+  state ^= state >>> 17;
+  state ^= state << 5;
+  return (state >>> 0) / 2 ** 32;
 }
 
-function turn({ rate, seconds, settling, seed }, told) {
+function turn({ rate, seconds, settling, seed }) {
   latencies = new Float64Array(Math.ceil(rate * seconds * 2) + 1000);
   measured = 0;
   sent = 0;
   done = 0;
   failed = 0;
-  waiting = [];
-  // What this process collects within a turn is charged to the peer: it begins with nothing to collect.
-  globalThis.gc();
-  const random = xorshift(seed);
-  const gap = 1000 / rate;
-  const start = performance.now();
+  waiting.length = 0;
+  // What this process collects within a turn is charged to the peer: it begins with little to collect. Not all of it, which
+  // would throw compiled code away, too.
+  globalThis.gc({ type: "minor" });
+  state = seed;
+  gap = 1000 / rate;
+  start = performance.now();
   begin = start + settling * 1000;
-  const end = begin + seconds * 1000;
-  let due = start;
-  function step() {
-    const now = performance.now();
-    for (; due <= now && due < end; due -= Math.log(1 - random()) * gap) {
-      const connection = free.shift();
-      if (connection === undefined) waiting.push(due);
-      else connection.ask(due);
-    }
-    if (due >= end && (done + failed === sent || now > end + patience)) {
-      // Those that have no answer by now as well, and those that no connection was free for.
-      failed = sent - done + waiting.length;
-      writeFileSync(log, latencies.subarray(0, measured));
-      told({ done, failed, seconds: (performance.now() - start) / 1000 });
-      return;
-    }
-    const sleep = Math.min(due - performance.now(), longestSleep);
-    // Blocks the thread, which a wait that is this short may do, and leaves the core to the backend.
-    if (sleep > 0.01) Atomics.wait(never, 0, 0, sleep);
-    setImmediate(step);
-  }
+  end = begin + seconds * 1000;
+  due = start;
   step();
+}
+
+/** One function for all turns: a closure for each would have to be compiled anew. */
+function step() {
+  const now = performance.now();
+  for (; due <= now && due < end; due -= Math.log(1 - random()) * gap) {
+    const connection = free.shift();
+    if (connection === undefined) waiting.push(due);
+    else connection.ask(due);
+  }
+  if (due >= end && (done + failed === sent || now > end + patience)) {
+    finish();
+    return;
+  }
+  const sleep = Math.min(due - performance.now(), longestSleep);
+  // Blocks the thread, which a wait that is this short may do, and leaves the core to the backend.
+  if (sleep > 0.01) Atomics.wait(never, 0, 0, sleep);
+  setImmediate(step);
+}
+
+function finish() {
+  // Those that have no answer by now as well, and those that no connection was free for.
+  failed = sent - done + waiting.length;
+  writeFileSync(log, latencies.subarray(0, measured));
+  process.stdout.write(`${JSON.stringify({ done, failed, seconds: (performance.now() - start) / 1000 })}\n`);
 }
 
 const opening = Array.from({ length: connections }, () => new Connection());
@@ -156,5 +166,5 @@ await Promise.all(opening.map(({ socket }) => once(socket, "connect")));
 free.push(...opening);
 process.stdout.write("open\n");
 createInterface({ input: process.stdin }).on("line", (line) => {
-  turn(JSON.parse(line), (said) => process.stdout.write(`${JSON.stringify(said)}\n`));
+  turn(JSON.parse(line));
 });
