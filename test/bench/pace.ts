@@ -12,7 +12,7 @@ import type { SiteRequest } from "./site.ts";
 const pacer = fileURLToPath(new URL("clients/pace.mjs", import.meta.url));
 
 /** Without these it would measure its own collections, and threads of V8 would compete with the backend for their core. */
-const flags = ["--expose-gc", "--single-threaded", "--min-semi-space-size=64", "--max-semi-space-size=64"];
+const flags = ["--expose-gc", "--single-threaded", "--min-semi-space-size=256", "--max-semi-space-size=256"];
 
 /** Seconds that a turn may take beyond its own. */
 const patience = 30;

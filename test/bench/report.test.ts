@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chart } from "./chart.ts";
 import { proxyCores } from "./cores.ts";
 import { ratioOf, verdicts } from "./judge.ts";
+import { pacedRounds } from "./paced.ts";
 import { document, figureTable, markdown, misses, ratioTable, verdictTable } from "./report.ts";
 import type { Result } from "./run.ts";
 import { usualSite } from "./site.ts";
@@ -42,6 +43,12 @@ describe("the benchmark's judgement", () => {
     assert.equal(ratioOf(result({ sluice, nginx }), "sluice", "nginx", "cpu"), 1.2);
   });
 
+  it("takes the ratio of the medians of what is a difference, which may be nothing in one round", () => {
+    const sluice = [{ added: 0.8 }, { added: 0.6 }, { added: 0.1 }];
+    const nginx = [{ added: 0.001 }, { added: 0.3 }, { added: 0.5 }];
+    assert.equal(ratioOf(result({ sluice, nginx }), "sluice", "nginx", "added"), 2);
+  });
+
   it("decides no bound whose other side has no figures", () => {
     assert.deepEqual(verdicts(result({ sluice: [{ cpu: 10 }], nginx: [] }, [bound])), []);
   });
@@ -61,6 +68,13 @@ describe("the benchmark's judgement", () => {
     const least: Bound = { metric: "resumed", of: "sluice", to: null, limit: "at least", must: 0.99, aim: null };
     const [verdict] = verdicts(result({ sluice: [{ resumed: 0.98 }] }, [least]));
     assert.deepEqual([verdict?.must, verdict?.aim, verdict?.value], [false, null, 0.98]);
+  });
+});
+
+describe("the benchmark's rounds at a fixed rate", () => {
+  it("are as many seconds as other workloads are loaded for, and enough for a median in any case", () => {
+    assert.equal(pacedRounds({ rounds: 3, duration: 2 }), 15);
+    assert.equal(pacedRounds({ rounds: 5, duration: 6 }), 30);
   });
 });
 

@@ -1,5 +1,6 @@
 /** What is printed, and docs/benchmarks.md: the table of ratios, the verdicts, and every figure. */
 import { figureOf, metricNames, ratioOf, sentence, type Verdict, verdicts } from "./judge.ts";
+import { pacedRounds } from "./paced.ts";
 import type { Result, Subject } from "./run.ts";
 import type { Metric } from "./workload.ts";
 
@@ -110,15 +111,17 @@ CPU time of all threads of the proxy per operation, from /proc/PID/stat, is the 
 generator and the backend are. The proxy runs alone on the first core (two workers on two, where the machine has more than two);
 the generator (wrk, h2load, and clients of our own for fixed rates, handshakes and held connections) and the backend (nginx) run on the last.
 The subjects take turns in every round, a figure is the median over rounds, and a ratio the median of the ratios within rounds:
-${rounds} rounds of ${seconds} seconds. Memory of held connections is measured once, in a fresh process, with fewer of them where fewer files may be open.
+${rounds} rounds of ${seconds} seconds, after a warm-up, which is three times as long for handshakes, for they are few. Memory of held connections is measured once, in a fresh process, with fewer of them where fewer files may be open.
 A request of Sluice's that fails ends its part, and so do more than one in a thousand of a peer's.
 
 All peers route the same hosts and paths over the same Services to one backend, with connections kept alive on both sides.
 Sluice runs as a user runs it, with one worker thread, its JSON access log, metrics and forwarded headers.
 nginx runs bare (routes and forwards, nothing else), with access log and forwarded headers, and in ingress-nginx's shape: a Lua
 balancer, access log, metrics counted in Lua in shared memory, and its headers. HAProxy, Caddy and the libraries of Node write no log.
-The fixed rate is half of what Sluice takes in a closed loop, the same for all; what a peer adds is its 99th percentile less the backend's own.
+The fixed rate is half of what Sluice takes in a closed loop, the same for all, and measured anew for each round, for a shared machine is now fast and now slow.
 Requests fall due at random (Poisson arrivals, the same for all), whether or not those before them are answered, and a latency runs from the moment that its request falls due.
+There are ${pacedRounds({ rounds, duration: seconds })} rounds of one second there, each after a quarter of a second that does not count, for one that is disturbed says nothing: the figure is the median of their 99th percentiles.
+What a peer adds is its 99th percentile less the backend's own in the same round, and a ratio of that is one of the medians, for it may be next to nothing in one round.
 
 ## Figures
 
