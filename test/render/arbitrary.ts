@@ -208,7 +208,8 @@ const upstreamTls = (ciphers: fc.Arbitrary<string>): fc.Arbitrary<UpstreamTls> =
 
 const upstream = (ciphers: fc.Arbitrary<string>): fc.Arbitrary<Upstream> =>
   fc.record({
-    key: mostly(upstreamKey),
+    // It begins with a namespace; for an empty one, which no object can give, nginx would refuse the zone named after it.
+    key: nonEmpty(upstreamKey),
     protocol: fc.constantFrom("http", "https", "grpc", "grpcs"),
     options: fc.oneof(
       fc.constant(noOptions),
