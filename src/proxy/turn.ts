@@ -48,11 +48,20 @@ function writeBlock(socket: Writable, bytes: Buffer, pool: BlockPool): void {
   }
 }
 
+/**
+ * So many wait for each other. A turn with a thousand connections brings a thousand messages, and the first of them would have
+ * left the processor's caches before it is written.
+ */
+const togetherAtMost = 48;
+
 let writers: TurnWriter[] = [];
 
-/** Lets `writer` write once all input of this turn has been seen. Hot. */
+/** Lets `writer` write once all input of this turn has been seen, or much of it. Hot. */
 export function writeThisTurn(writer: TurnWriter): void {
-  if (writers.push(writer) === 1) setImmediate(writeAll);
+  const waiting = writers.push(writer);
+  if (waiting === 1) setImmediate(writeAll);
+  // Not here and now: what calls this is in the midst of an exchange, perhaps of one that would be written.
+  else if (waiting === togetherAtMost) process.nextTick(writeAll);
 }
 
 function writeAll(): void {
