@@ -99,11 +99,12 @@ export function goDirectTls(socket: Socket, reader: DirectReader, first: Uint8Ar
 
 function readDirectly(socket: Socket, handle: Handle, reader: DirectReader, binding: Binding): void {
   const { streamBaseState, kReadBytesOrError } = binding;
+  const inside = socket as unknown as Inside;
   const usual = handle.onread;
   handle.onread = function onread(buffer) {
     const bytes = streamBaseState[kReadBytesOrError] as number;
-    // Ends and errors are for the socket to tell.
-    if (bytes > 0 && !socket.destroyed) return reader.read(bytes);
+    // Ends and errors are for the socket to tell. One that is destroyed has let go of its handle.
+    if (bytes > 0 && inside._handle === handle) return reader.read(bytes);
     return usual.call(this, buffer);
   };
 }
