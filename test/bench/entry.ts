@@ -48,17 +48,16 @@ export function inTurn(entries: readonly Entry[], round: number): readonly Entry
   return (round % 2 === 1 ? entries : entries.toReversed()).filter(({ failure }) => failure === null);
 }
 
-/** The line that tells how a round went. */
-export function roundLine(entries: readonly Entry[], round: number, of: number): string {
-  const figures = entries.map(({ name, rounds }) => `${name} ${figure(rounds[round - 1])}`);
+/** The line that tells how a round went: of each entry the figure that `tell` chooses. */
+export function roundLine(entries: readonly Entry[], round: number, of: number, tell = figure): string {
+  const figures = entries.map(({ name, rounds }) => `${name} ${tell(rounds[round - 1])}`);
   return `  round ${round} of ${of}: ${figures.join(", ")}\n`;
 }
 
 export function figure(measured: Measurement | undefined): string {
   if (measured === undefined) return "failed";
-  const { connection, lookup, added, p99, cpu } = measured;
+  const { connection, lookup, cpu } = measured;
   if (connection !== undefined) return `${connection.toFixed(1)} KiB/connection`;
   if (lookup !== undefined) return `${lookup.toFixed(2)} µs/lookup`;
-  if (added !== undefined) return `p99 ${p99?.toFixed(2)} ms (+${added.toFixed(2)})`;
   return `${(cpu ?? Number.NaN).toFixed(1)} µs`;
 }

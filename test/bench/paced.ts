@@ -75,7 +75,7 @@ export async function runPaced(workload: Workload, entries: readonly Entry[], co
         });
       }
       addAddedLatency(entries, round - 1);
-      course.say(roundLine(entries, round, rounds));
+      course.say(roundLine(entries, round, rounds, latency));
     }
   } finally {
     await Promise.all([...subjects.values()].map(({ pacer }) => pacer.stop()));
@@ -141,6 +141,12 @@ async function turn(found: Subject | undefined, turn: Turn): Promise<Measurement
   } finally {
     clearInterval(timer);
   }
+}
+
+function latency(measured: Measurement | undefined): string {
+  if (measured === undefined) return "failed";
+  const { p99 = Number.NaN, added } = measured;
+  return `p99 ${p99.toFixed(2)} ms${added === undefined ? "" : ` (${added < 0 ? "" : "+"}${added.toFixed(2)})`}`;
 }
 
 /** `round` counts from 0. */
