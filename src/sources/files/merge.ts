@@ -22,6 +22,8 @@ type Claims = Map<string, readonly [KubernetesObject, ...KubernetesObject[]]>;
 
 export class MergedManifests {
   readonly #files = new Map<string, Said>();
+  /** Those of them that hold something to tell: few, as a rule. */
+  readonly #telling = new Map<string, Said>();
   readonly #claims = new Map<Kind, Claims>();
   /** The keys that are declared more than once, by kind. */
   readonly #disputed = new Map<Kind, Set<string>>();
@@ -30,7 +32,10 @@ export class MergedManifests {
   /** The file says this from now on. */
   set({ path, objects, problems, skipped }: Manifest): void {
     const before = this.#files.get(path);
-    this.#files.set(path, { objects, problems, skipped });
+    const said = { objects, problems, skipped };
+    this.#files.set(path, said);
+    if (problems.length > 0 || skipped.length > 0) this.#telling.set(path, said);
+    else this.#telling.delete(path);
     if (before?.objects !== objects) this.#replace(path, before?.objects ?? [], objects);
   }
 
@@ -38,6 +43,7 @@ export class MergedManifests {
   delete(path: string): void {
     const before = this.#files.get(path);
     this.#files.delete(path);
+    this.#telling.delete(path);
     this.#replace(path, before?.objects ?? [], []);
   }
 
@@ -53,8 +59,7 @@ export class MergedManifests {
 
   /** Of the files and their objects, in order of path, and one on each object that another file, or the same, declares first. */
   get problems(): readonly Problem[] {
-    const complaining = [...this.#files].filter(([, { problems }]) => problems.length > 0);
-    const problems = complaining.sort(([a], [b]) => compareText(a, b)).flatMap(([, said]) => said.problems);
+    const problems = this.#inOrder().flatMap((said) => said.problems);
     for (const [kind, keys] of this.#disputed) {
       for (const key of [...keys].sort(compareText)) {
         const [first, ...others] = this.#claims.get(kind)?.get(key) ?? [];
@@ -66,8 +71,11 @@ export class MergedManifests {
 
   /** One line for each object of a kind that is not read, in order of path. */
   get skipped(): ReadonlySet<string> {
-    const skipping = [...this.#files].filter(([, { skipped }]) => skipped.length > 0);
-    return new Set(skipping.sort(([a], [b]) => compareText(a, b)).flatMap(([, said]) => said.skipped));
+    return new Set(this.#inOrder().flatMap((said) => said.skipped));
+  }
+
+  #inOrder(): readonly Said[] {
+    return [...this.#telling].sort(([a], [b]) => compareText(a, b)).map(([, said]) => said);
   }
 
   #replace(path: string, before: readonly KubernetesObject[], after: readonly KubernetesObject[]): void {
