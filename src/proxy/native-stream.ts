@@ -51,6 +51,8 @@ interface WritableState {
   readonly corked: number;
   readonly ending: boolean;
   readonly destroyed: boolean;
+  /** A write is under way, be it of nothing. */
+  readonly writing: boolean;
 }
 
 /** Our mark on a socket that writes directly. */
@@ -127,11 +129,16 @@ export function writeText(socket: Writable, text: string): void {
   else if (binding.streamBaseState[binding.kLastWriteWasAsync] !== 0) {
     begun = request;
     socket.write(text, "latin1");
+    if (begun === null) return;
+    // The stream holds it back, and would write it twice; and the next write of any socket would be taken for this one.
+    begun = null;
+    spare = null;
+    socket.destroy(new Error("a write that was begun has not been taken over"));
   }
 }
 
 function isClear({ state }: Direct): boolean {
-  return state.length === 0 && state.corked === 0 && !state.ending && !state.destroyed;
+  return state.length === 0 && state.corked === 0 && !state.writing && !state.ending && !state.destroyed;
 }
 
 /** A write under way, of what the stream is to hear of next: that it waits. */
@@ -192,7 +199,7 @@ function findBinding(): Binding | null {
 
 function isWhole(state: Partial<WritableState> | undefined): state is WritableState {
   if (state === undefined || typeof state.length !== "number" || typeof state.corked !== "number") return false;
-  return typeof state.ending === "boolean" && typeof state.destroyed === "boolean";
+  return [state.ending, state.destroyed, state.writing].every((flag) => typeof flag === "boolean");
 }
 
 function isBinding(found: Partial<Binding> | undefined): found is Binding {

@@ -158,35 +158,26 @@ describe("a socket that reads and writes directly", () => {
     });
   }
 
-  it("ends with Node's own error when the other end has reset the connection", async () => {
-    const { ours, client } = await plainPair();
-    const failed = once(ours.socket, "error");
-    client.resetAndDestroy();
-    await once(client, "close");
-    const write = (): void => {
-      if (!ours.socket.destroyed) ours.socket.write("x", "latin1", () => setImmediate(write));
-    };
-    write();
-    const [error] = (await failed) as [NodeJS.ErrnoException];
-    assert.match(error.code ?? "", /^(EPIPE|ECONNRESET)$/);
-    assert.equal(error.syscall, "write");
-  });
-
-  it("ends so as well when it is text that is written past the stream", async () => {
-    const { ours, client } = await plainPair();
-    const failed = once(ours.socket, "error");
-    client.resetAndDestroy();
-    await once(client, "close");
-    const write = (): void => {
-      writeText(ours.socket, "x");
-      if (!ours.socket.destroyed) setImmediate(write);
-    };
-    write();
-    const [error] = (await failed) as [NodeJS.ErrnoException];
-    assert.match(error.code ?? "", /^(EPIPE|ECONNRESET)$/);
-    assert.equal(error.syscall, "write");
-    await once(ours.socket, "close");
-  });
+  for (const [how, put] of [
+    ["through the stream", (socket: Socket) => socket.write("x", "latin1")],
+    ["past the stream", (socket: Socket) => writeText(socket, "x")],
+  ] as const) {
+    it(`ends with Node's own error when it writes ${how} and the other end has reset the connection`, async () => {
+      const { ours, client } = await plainPair();
+      const failed = once(ours.socket, "error");
+      client.resetAndDestroy();
+      await once(client, "close");
+      const write = (): void => {
+        put(ours.socket);
+        if (!ours.socket.destroyed) setImmediate(write);
+      };
+      write();
+      const [error] = (await failed) as [NodeJS.ErrnoException];
+      assert.match(error.code ?? "", /^(EPIPE|ECONNRESET)$/);
+      assert.equal(error.syscall, "write");
+      await once(ours.socket, "close");
+    });
+  }
 
   it("can be destroyed while a write waits", async () => {
     const { ours } = await plainPair();
