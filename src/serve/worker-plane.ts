@@ -21,7 +21,7 @@ import type { LiveRoute, Plane, Routes } from "../proxy/plane.ts";
 import { defaultPoolLimits, Upstreams } from "../proxy/upstreams.ts";
 import { TimingWheel } from "../proxy/wheel.ts";
 import { type Captures, type CompiledTable, compileTable, type RouteValue } from "../router/table.ts";
-import { forwardedHeaders, originalForwardedFor } from "../wire/forwarded.ts";
+import { forwardedHeaders, forwardedHost, originalForwardedFor } from "../wire/forwarded.ts";
 import { known } from "../wire/names.ts";
 import { ownCopy } from "../wire/own-copy.ts";
 import { httpDate, serverName, upgradeLines } from "../wire/reply.ts";
@@ -152,22 +152,15 @@ export class WorkerPlane implements Plane {
     if (head.framing === "chunked") framing = "Transfer-Encoding: chunked\r\n";
     else if (head.framing === "length") framing = `Content-Length: ${head.contentLength}\r\n`;
     else if (head.upgrade !== "") framing = upgradeLines;
-    const { asked } = exchange;
-    if (asked === null || exchange.identity !== null || exchange.forwardedHost !== head.authority)
-      // An HTTP/1.0 request may have no host; the upstream, spoken to in 1.1, needs the field even so (RFC 9112, 3.2).
-      return `${head.method} ${exchange.upstreamTarget} HTTP/1.1\r\nHost: ${head.authority}\r\n${this.forwardedLines(exchange)}${framing}\r\n`;
-    // The same in fewer pieces, for most requests.
-    asked.lines ??= ownCopy(hostLines(head.authority));
-    const sent = head.fields.valueOf(known.xForwardedFor);
-    const original = sent === undefined ? "" : originalForwardedFor(sent);
-    return `${head.method} ${exchange.upstreamTarget}${asked.lines}${exchange.requestId}\r\n${exchange.told}${original}${head.forwarded}${framing}\r\n`;
+    const original = originalForwardedFor(head.fields.valueOf(known.xForwardedFor));
+    const passed = passedLines(exchange);
+    return `${head.method} ${exchange.upstreamTarget}${hostLines(exchange)}${exchange.requestId}\r\n${exchange.told}${original}${passed}${framing}\r\n`;
   }
 
   forwardedLines(exchange: RequestExchange): string {
     const { head, told, requestId, forwardedHost } = exchange;
     const ours = forwardedHeaders(told, requestId, forwardedHost, head.fields.valueOf(known.xForwardedFor));
-    if (exchange.identity === null) return ours + head.forwarded;
-    return ours + exchange.identity + withoutIdentity(head.forwarded);
+    return ours + passedLines(exchange);
   }
 
   newRequestId(): string {
@@ -249,8 +242,20 @@ function commonClock(): () => number {
   return () => start + performance.now();
 }
 
-/** From the version of a request line to the value of X-Request-ID. */
-function hostLines(authority: string): string {
-  const asked = authority === "" ? "" : `X-Forwarded-Host: ${authority}\r\n`;
-  return ` HTTP/1.1\r\nHost: ${authority}\r\n${asked}X-Request-ID: `;
+/** From the version of a request line to the value of X-Request-ID: one piece, and made once where all of a host's requests have the same. */
+function hostLines({ head: { authority }, asked, forwardedHost: told }: RequestExchange): string {
+  // Not where a trusted proxy tells another host.
+  if (asked === null || told !== authority) return makeHostLines(authority, told);
+  asked.lines ??= ownCopy(makeHostLines(authority, told));
+  return asked.lines;
+}
+
+/** An HTTP/1.0 request may have no host; the upstream, spoken to in 1.1, needs the field even so (RFC 9112, 3.2). */
+function makeHostLines(authority: string, told: string): string {
+  return ` HTTP/1.1\r\nHost: ${authority}\r\n${forwardedHost(told)}X-Request-ID: `;
+}
+
+/** What the client sent, and who it is by its certificate. */
+function passedLines({ head, identity }: RequestExchange): string {
+  return identity === null ? head.forwarded : identity + withoutIdentity(head.forwarded);
 }

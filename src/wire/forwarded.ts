@@ -39,15 +39,17 @@ export function forwardedHeaders(
   host: string,
   sentForwardedFor: string | undefined,
 ): string {
-  let block = `X-Request-ID: ${requestId}\r\n${client}`;
-  if (host !== "") block += `X-Forwarded-Host: ${host}\r\n`;
-  if (sentForwardedFor !== undefined) block += originalForwardedFor(sentForwardedFor);
-  return block;
+  return `X-Request-ID: ${requestId}\r\n${client}${forwardedHost(host)}${originalForwardedFor(sentForwardedFor)}`;
 }
 
-/** The line that passes on the client's own X-Forwarded-For; "" where that is empty. */
-export function originalForwardedFor(sent: string): string {
-  return sent === "" ? "" : `X-Original-Forwarded-For: ${sent}\r\n`;
+/** The line that tells the authority asked for; "" where there is none. */
+export function forwardedHost(host: string): string {
+  return host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`;
+}
+
+/** The line that passes on the client's own X-Forwarded-For; "" where that is absent or empty. */
+export function originalForwardedFor(sent: string | undefined): string {
+  return sent === undefined || sent === "" ? "" : `X-Original-Forwarded-For: ${sent}\r\n`;
 }
 
 /**
