@@ -1,7 +1,7 @@
 /**
  * The access log's two line formats: JSON, and ingress-nginx's upstreaminfo. A line is always one line of printable ASCII:
  * every value is scanned, and what could end a field, a line or a terminal's patience is escaped, whoever sent it. Where
- * lines go is log-sink.ts's. This is the hot path: about half a microsecond a line, measured by test/bench/micro.ts.
+ * lines go is log-sink.ts's. This is the hot path: about a microsecond a line, measured by test/bench/micro.ts.
  */
 import type { ClientText, RouteText } from "../proxy/logged.ts";
 import { ownCopy } from "../wire/own-copy.ts";
