@@ -5,7 +5,7 @@
  */
 import type { ClientText, RouteText } from "../proxy/logged.ts";
 import { ownCopy } from "../wire/own-copy.ts";
-import { clientText } from "./client-text.ts";
+import { clientText, protocolOf } from "./client-text.ts";
 import { escapeJson, escapeNginx, unclean } from "./log-escape.ts";
 
 export type AccessLogFormat = "json" | "nginx";
@@ -32,9 +32,9 @@ export interface LoggedRequest {
   readonly referer: string;
   readonly userAgent: string;
   readonly minor: 0 | 1;
-  /** One object for all requests of a connection. */
   /** One object for all requests for a host; null: it was not looked up. */
   readonly asked: { logged: string | null } | null;
+  /** One object for all requests of a connection. */
   readonly peer: { readonly address: string; readonly http2: boolean; logged: ClientText | null };
   readonly route: { readonly labels: LoggedRoute } | null;
 }
@@ -154,10 +154,6 @@ function nginxLine(request: LoggedRequest, time: number, duration: number): stri
   const service = routeText(request.route?.labels ?? noRoute).nginx;
   const asked = method === "" ? "-" : `${method} ${target} ${protocolOf(request)}`;
   return `${clientAddress || "-"} - - [${localTime(time)}] "${asked}" ${request.status} ${request.responseBytes} "${referer || "-"}" "${userAgent || "-"}" ${request.requestBytes} ${millis(duration)} [${service}] [] ${upstream} ${requestId || "-"}\n`;
-}
-
-function protocolOf({ peer, minor }: LoggedRequest): string {
-  return peer.http2 ? "HTTP/2.0" : `HTTP/1.${minor}`;
 }
 
 const threeDigits = Array.from({ length: 1000 }, (_, number) => String(number).padStart(3, "0"));

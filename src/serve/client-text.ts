@@ -18,7 +18,12 @@ export function clientText(request: LoggedRequest): string {
   return json;
 }
 
-function jsonOf({ peer, clientAddress, scheme, minor, userAgent }: LoggedRequest): string {
-  const protocol = peer.http2 ? "HTTP/2.0" : `HTTP/1.${minor}`;
+export function protocolOf({ peer, minor }: Pick<LoggedRequest, "peer" | "minor">): string {
+  return peer.http2 ? "HTTP/2.0" : `HTTP/1.${minor}`;
+}
+
+function jsonOf(request: LoggedRequest): string {
+  const { clientAddress, scheme, userAgent } = request;
+  const protocol = protocolOf(request);
   return `Z","remote":"${escapeJson(clientAddress)}","scheme":"${scheme}","protocol":"${protocol}","user_agent":"${escapeJson(userAgent)}","method":"`;
 }
