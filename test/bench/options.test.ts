@@ -23,7 +23,11 @@ describe("the benchmark's options", () => {
     assert.equal(accepted(["--quick", "--rounds", "1"]).rounds, 1);
   });
 
-  it("never warm up longer than they load", () => assert.equal(accepted(["--duration", "1"]).warmUp, 1));
+  it("warm up as long for short rounds as for long ones, and less only for the quick form", () => {
+    assert.equal(accepted(["--duration", "1"]).warmUp, 4);
+    assert.equal(accepted(["--duration", "20"]).warmUp, 4);
+    assert.equal(accepted(["--quick"]).warmUp, 2);
+  });
 
   it("take several workloads and peers, and a revision", () => {
     const { workloads, peers, against } = accepted([

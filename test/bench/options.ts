@@ -55,7 +55,8 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
     quick: values.quick,
     rounds: count("rounds", values.rounds ?? (values.quick ? "3" : "5"), 100),
     duration,
-    warmUp: Math.min(4, duration),
+    // However short the rounds are: below that, the first of them would measure compilers.
+    warmUp: values.quick ? 2 : 4,
     workloads: values.workload,
     peers: values.peer,
     against: values.against ?? null,
