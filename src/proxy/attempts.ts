@@ -63,8 +63,8 @@ export class Attempts {
   /** Whether the request may be sent again after this failure, be it to the same endpoint. */
   mayRepeat(cause: ProxyFailure): boolean {
     if (cause.retry === "unsent") this.#route.series.connectFailure();
-    if (cause.kind === "connect-refused" && this.#plane.clock() - this.#exchange.upstreamStartedAt < atOnce)
-      this.#refused++;
+    const refused = cause.kind === "connect-refused" || cause.kind === "no-port";
+    if (refused && this.#plane.clock() - this.#exchange.upstreamStartedAt < atOnce) this.#refused++;
     if (this.begun || this.bodyStarted || cause.retry === "never") return false;
     return cause.retry === "unsent" || isReplayable(this.#exchange.head);
   }

@@ -46,8 +46,18 @@ function keepSessions(socket: TLSSocket, pool: EndpointPool): TLSSocket {
   });
 }
 
-/** Codes of what this process, or its machine, has run out of: descriptors, memory. No endpoint is to blame for that. */
-export const shortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"]);
+/**
+ * Codes of what this process, or its machine, has run out of: descriptors, memory, entries of the routing table (EAGAIN,
+ * connect(2)). No endpoint is to blame for that.
+ */
+export const shortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN"]);
+
+/**
+ * The code of a machine that has no port left for one more connection to this address and port. No endpoint is to blame for
+ * that either, but each has as many: another one may still be connected to. Other local refusals, such as EACCES of a route
+ * or EPERM of a firewall, are about the one endpoint, which is as good as unreachable.
+ */
+export const portShortage = "EADDRNOTAVAIL";
 
 /** Why no connection came about; null: it was closed before it was there. The reason is a code, which holds no bytes of others. */
 export function dialFailure(pool: EndpointPool, error: Error | null): ProxyFailure {
@@ -55,8 +65,9 @@ export function dialFailure(pool: EndpointPool, error: Error | null): ProxyFailu
   const detail = `${pool.address}: ${reason}${adviceOn(reason)}`;
   // None of the others could be connected to either.
   if (shortages.has(reason)) return { kind: "no-socket", side: "upstream", retry: "never", detail };
+  if (reason === portShortage) return { kind: "no-port", side: "upstream", retry: "unsent", detail };
   // A TLS upstream that accepts the connection but not the handshake has seen nothing of the request either.
-  const kind = pool.tls && !isConnectError(reason) ? "tls" : "connect-refused";
+  const kind = pool.tls && !isOfConnect(error) ? "tls" : "connect-refused";
   return { kind, side: "upstream", retry: "unsent", detail };
 }
 
@@ -76,6 +87,7 @@ export function errorCode(error: Error | null): string {
   return typeof code === "string" ? code : "error";
 }
 
-function isConnectError(code: string): boolean {
-  return code === "ECONNREFUSED" || code === "EHOSTUNREACH" || code === "ENETUNREACH" || code === "ETIMEDOUT";
+/** Whatever its code: what TLS says on a connection comes of other calls. */
+function isOfConnect(error: Error | null): boolean {
+  return error !== null && "syscall" in error && error.syscall === "connect";
 }

@@ -19,7 +19,9 @@ export interface ProxyFailure {
     | "client-timeout"
     | "no-endpoint"
     /** This process has nothing left to connect with. */
-    | "no-socket";
+    | "no-socket"
+    /** This machine has no port left for a connection to that endpoint. */
+    | "no-port";
   readonly side: "client" | "upstream";
   /** never: the request may have had an effect; unsent: nothing of it left this process; idempotent: only a repeatable request may be sent again. */
   readonly retry: "never" | "unsent" | "idempotent";
@@ -36,6 +38,7 @@ export function statusOf(failure: ProxyFailure): number {
     case "reset":
     case "closed-early":
     case "bad-response":
+    case "no-port":
       return 502;
     case "connect-timeout":
     case "read-timeout":

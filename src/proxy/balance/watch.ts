@@ -14,7 +14,7 @@ const failureCost = 1_000;
 const tellAtMost = 500;
 
 /** Failures that say nothing against the endpoint, as those of clients do not. */
-const blameless: ReadonlySet<ProxyFailure["kind"]> = new Set(["refused-stream", "no-endpoint", "no-socket"]);
+const blameless: ReadonlySet<ProxyFailure["kind"]> = new Set(["refused-stream", "no-endpoint", "no-socket", "no-port"]);
 
 export interface WatchParts {
   /** Monotonic milliseconds. */

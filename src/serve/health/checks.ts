@@ -5,11 +5,10 @@
  */
 import type { Changes } from "../../model/patch.ts";
 import type { ServiceRef, Upstream } from "../../model/snapshot.ts";
-import type { ProbeTarget } from "./probe.ts";
+import { type Finding, type ProbeTarget, unasked } from "./probe.ts";
 
 export interface ChecksParts {
-  /** null: it is well; else why not. */
-  readonly probe: (target: ProbeTarget) => Promise<string | null>;
+  readonly probe: (target: ProbeTarget) => Promise<Finding>;
   /** Thresholds have been reached: an endpoint is healthy again, or no more. The address as EndpointPool's. */
   readonly found: (upstream: string, address: string, healthy: boolean, reason: string) => void;
   readonly after: (milliseconds: number, run: () => void) => () => void;
@@ -108,9 +107,9 @@ export class HealthChecks {
 
   #run(checked: Checked, share: Share, namespace: string): void {
     share.underWay++;
-    void this.#parts.probe(checked.target).then((reason) => {
+    void this.#parts.probe(checked.target).then((finding) => {
       share.underWay--;
-      if (!checked.gone) this.#note(checked, reason);
+      if (!checked.gone) this.#note(checked, finding);
       let next = share.waiting.shift();
       while (next?.gone === true) next = share.waiting.shift();
       if (next !== undefined) this.#run(next, share, namespace);
@@ -118,7 +117,12 @@ export class HealthChecks {
     });
   }
 
-  #note(checked: Checked, reason: string | null): void {
+  #note(checked: Checked, finding: Finding): void {
+    if (finding !== unasked) this.#judge(checked, finding);
+    this.#schedule(checked, checked.target.check.interval * (0.9 + 0.2 * this.#parts.random()));
+  }
+
+  #judge(checked: Checked, reason: string | null): void {
     const { check, upstream } = checked.target;
     const good = reason === null;
     this.#count(upstream.service, good);
@@ -128,7 +132,6 @@ export class HealthChecks {
       checked.contrary = 0;
       this.#parts.found(upstream.key, checked.address, good, reason ?? "");
     }
-    this.#schedule(checked, check.interval * (0.9 + 0.2 * this.#parts.random()));
   }
 
   #count(service: ServiceRef, good: boolean): void {

@@ -5,7 +5,7 @@ import type { PrivateKeys, ServiceRef } from "../../model/snapshot.ts";
 import { ClientTls } from "../../proxy/client-tls.ts";
 import { HealthChecks } from "./checks.ts";
 import { EndpointHealth, type HealthChange, type HealthCount, type UpstreamHealth } from "./endpoint-health.ts";
-import { type ProbeTarget, probe } from "./probe.ts";
+import { type Finding, type ProbeTarget, probe } from "./probe.ts";
 
 /** What metrics tell of it. */
 export interface HealthReport {
@@ -75,7 +75,7 @@ export class Health implements HealthState {
     return this.#checks.results();
   }
 
-  async #probe(target: ProbeTarget): Promise<string | null> {
+  async #probe(target: ProbeTarget): Promise<Finding> {
     let security: ReturnType<ClientTls["optionsOf"]>;
     try {
       security = this.#tls.optionsOf(target.upstream);

@@ -10,6 +10,7 @@ import type { HealthCheck } from "../../model/balance.ts";
 import type { Upstream } from "../../model/snapshot.ts";
 import { isOverTls } from "../../model/upstream-tls.ts";
 import type { TlsOptions } from "../../proxy/client-tls.ts";
+import { portShortage, shortages } from "../../proxy/dial.ts";
 import { formatProxyHeader } from "../../wire/proxy-protocol.ts";
 
 export interface ProbeTarget {
@@ -20,12 +21,18 @@ export interface ProbeTarget {
   readonly port: number;
 }
 
+/** The endpoint could not be asked, for want of a descriptor, a port or memory of ours: nothing is known of it. */
+export const unasked: unique symbol = Symbol("unasked");
+
+/** null: it is well. Else why not, in a few words that hold nothing an endpoint has sent. */
+export type Finding = string | null | typeof unasked;
+
 /**
- * null: it is well. Else why not, in a few words that hold nothing an endpoint has sent. Never rejects. `security` is what
+ * Asks one endpoint, once. Never rejects. `security` is what
  * requests' connections are opened with, too: an endpoint that they do not believe, or that wants to see a certificate, is
  * found out by a check as by a request. null: the upstream is spoken to in plain.
  */
-export async function probe(target: ProbeTarget, security: TlsOptions | null): Promise<string | null> {
+export async function probe(target: ProbeTarget, security: TlsOptions | null): Promise<Finding> {
   const { check } = target;
   const socket = openSocket(target, security);
   // Whoever uses the socket hears of its errors, too.
@@ -38,7 +45,8 @@ export async function probe(target: ProbeTarget, security: TlsOptions | null): P
     return await Promise.race([asked, late]);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return typeof code === "string" ? code : "the connection ended";
+    if (typeof code !== "string") return "the connection ended";
+    return shortages.has(code) || code === portShortage ? unasked : code;
   } finally {
     socket.destroy();
   }

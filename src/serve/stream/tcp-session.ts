@@ -5,7 +5,7 @@
  */
 import { connect, type Socket } from "node:net";
 import type { Endpoint, StreamService } from "../../model/snapshot.ts";
-import { errorCode, shortages } from "../../proxy/dial.ts";
+import { errorCode, portShortage, shortages } from "../../proxy/dial.ts";
 import { Deadline } from "../../proxy/wheel.ts";
 import { isFull } from "../../proxy/write.ts";
 import { type ConnectionEnd, formatProxyHeader, readProxyHeader } from "../../wire/proxy-protocol.ts";
@@ -55,6 +55,8 @@ export class TcpSession {
   #destination: ConnectionEnd;
   #upstream: Socket | null = null;
   #state: "header" | "connecting" | "open" | "closed" = "header";
+  /** The endpoint could not be asked, for a reason of ours. */
+  #unasked = false;
   /** Received of the client, and not yet sent on. */
   #early: Buffer | null = null;
   /** As nginx tells it of a stream: 200, 400 for a wrong PROXY header, 403 for an address that is not let in, 500 when this process has no socket left, 502 when there is no endpoint. */
@@ -138,8 +140,16 @@ export class TcpSession {
     this.#upstreams = tried === 0 ? endpointText(endpoint) : `${this.#upstreams}, ${endpointText(endpoint)}`;
     const upstream = connect({ host: endpoint.address, port: endpoint.port, ...socketOptions });
     this.#upstream = upstream;
+    this.#unasked = false;
     upstream.on("error", (error) => {
-      if (this.#state === "connecting" && shortages.has(errorCode(error))) this.#unconnected(before, error);
+      if (this.#state !== "connecting") return;
+      const code = errorCode(error);
+      if (shortages.has(code)) this.#unconnected(before, error);
+      else if (code === portShortage) {
+        // For another endpoint there may be a port.
+        this.#unasked = true;
+        this.#port.host.socketFailed(error);
+      }
     });
     upstream.once("connect", () => this.#connected(upstream));
     upstream.once("close", (failed) => this.#upstreamClosed(upstream, failed));
@@ -209,7 +219,7 @@ export class TcpSession {
     } else if (this.#state === "open") {
       endSoon(this.#client, failed);
     } else {
-      this.#counters.failed();
+      if (!this.#unasked) this.#counters.failed();
       this.#upstream = null;
       this.#tryNext();
     }

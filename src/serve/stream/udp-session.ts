@@ -21,7 +21,7 @@ const mostWaiting = 64;
 /** Errors of one datagram, which say nothing of the endpoint. Before the first is sent they are of the way to it. */
 const ofDatagram: ReadonlySet<string> = new Set(["EMSGSIZE", "ENOBUFS", "EAGAIN", "EPERM", "EINVAL"]);
 
-/** Not the endpoint's fault either: ports can run out, too. */
+/** Not the endpoint's fault either: ports can run out, too, which a socket for datagrams finds when it is bound. */
 const ofOurs: ReadonlySet<string> = new Set([...shortages, "EADDRINUSE"]);
 
 export class UdpSession {

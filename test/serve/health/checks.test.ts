@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { HealthCheck } from "../../../src/model/balance.ts";
 import type { Upstream } from "../../../src/model/snapshot.ts";
 import { HealthChecks } from "../../../src/serve/health/checks.ts";
+import { type Finding, unasked } from "../../../src/serve/health/probe.ts";
 import { seeded } from "../../support/balance.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
@@ -33,7 +34,7 @@ class Scene {
   underWay = 0;
   mostUnderWay = 0;
   /** What a check comes to. */
-  answer: (address: string) => string | null = () => null;
+  answer: (address: string) => Finding = () => null;
   /** Milliseconds that a check takes. */
   takes = 0;
 
@@ -60,6 +61,18 @@ class Scene {
 }
 
 describe("health checks", () => {
+  it("that could not be made, for want of a descriptor or a port of ours, say nothing and are made again", async () => {
+    const scene = new Scene();
+    scene.answer = () => unasked;
+    scene.follow(upstream(1));
+    await scene.clock.advance(60_000);
+    assert.ok(scene.asked.length > 3, "it is asked on");
+    assert.deepEqual([scene.found, [...scene.checks.results()]], [[], []]);
+    scene.answer = () => "status 500";
+    await scene.clock.advance(60_000);
+    assert.equal(scene.found.length, 1);
+  });
+
   it("ask an endpoint that stays as its upstream is now", async () => {
     const scene = new Scene();
     scene.follow(upstream(1));

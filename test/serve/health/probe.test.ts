@@ -8,7 +8,7 @@ import type { HealthCheck } from "../../../src/model/balance.ts";
 import type { Upstream } from "../../../src/model/snapshot.ts";
 import type { UpstreamTls } from "../../../src/model/upstream-tls.ts";
 import { ClientTls } from "../../../src/proxy/client-tls.ts";
-import { probe } from "../../../src/serve/health/probe.ts";
+import { type Finding, probe } from "../../../src/serve/health/probe.ts";
 import { readProxyHeader } from "../../../src/wire/proxy-protocol.ts";
 import { makeCertificate, testRoot } from "../../support/pki.ts";
 import { answering, closedPort, ok, TestUpstream, until } from "../../support/test-plane.ts";
@@ -30,7 +30,7 @@ const usual: HealthCheck = {
 };
 const grpc: HealthCheck = { ...usual, probe: { kind: "grpc", service: "shop.Cart" } };
 
-function ask(port: number, check = usual, change: Partial<Upstream> = {}): Promise<string | null> {
+function ask(port: number, check = usual, change: Partial<Upstream> = {}): Promise<Finding> {
   const { options = {}, ...rest } = change;
   const upstream: Upstream = {
     key: "a",
