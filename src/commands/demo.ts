@@ -26,8 +26,8 @@ export async function runDemo(line: CommandLine, surroundings: Surroundings, pac
   const { settings, options } = line;
   const { stop, stdin, version } = surroundings;
   const log = openLog(line, surroundings);
-  const upstreams = await startUpstreams();
   const directory = await openDirectory(options.directory);
+  const upstreams = await startUpstreams();
   try {
     await writeManifests(directory, upstreams);
     const sluice = await startSluice({

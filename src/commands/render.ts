@@ -18,6 +18,7 @@ import { ObjectStore } from "../sources/store.ts";
 import { type Translation, translate } from "../translate/translate.ts";
 import { findCluster, readCluster } from "./cluster.ts";
 import { type Command, openLog, type Surroundings } from "./command.ts";
+import { cannotWrite } from "./directories.ts";
 import { openManifests, requireManifests } from "./manifests.ts";
 import { writeFiles } from "./render/output.ts";
 
@@ -51,7 +52,7 @@ export const render: Command = async (line, surroundings) => {
     surroundings.stderr.write(`${printable(`nginx.conf: ${place}${owner}: ${reason}`)}\n`);
   }
   if (options.output === null) await print(surroundings.stdout, rendering);
-  else await writeFiles(options.output, rendering.files);
+  else await write(options.output, rendering);
   return options.strict && problems.length > 0 ? 1 : 0;
 };
 
@@ -125,6 +126,14 @@ async function readTemplates(): Promise<Readonly<Record<string, string>>> {
   const names = (await readdir(templatesDirectory)).filter((name) => name.endsWith(".ejs"));
   const texts = names.map(async (name) => [name, await readFile(new URL(name, templatesDirectory), "utf8")] as const);
   return Object.fromEntries(await Promise.all(texts));
+}
+
+async function write(output: string, rendering: Rendering): Promise<void> {
+  try {
+    await writeFiles(output, rendering.files);
+  } catch (error) {
+    throw cannotWrite("output", output, error);
+  }
 }
 
 /** `sluice render | head` closes the pipe early, which is no failure. */

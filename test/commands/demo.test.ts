@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -41,11 +41,13 @@ async function start(...args: string[]): Promise<Demo> {
     environment: {},
   };
   const ended = runDemo(line, surroundings, 100);
-  await eventually(
+  const ready = eventually(
     async () => guide,
     (text) => text !== "",
     15_000,
   );
+  // Only a start that fails ends before its guide.
+  await Promise.race([ready, ended]);
   const port = (pattern: RegExp) => Number(pattern.exec(guide)?.[1]);
   return {
     http: port(/http:\/\/shop\.localhost:(\d+)/),
@@ -144,6 +146,37 @@ describe("sluice demo", () => {
     assert.equal((await get(demo.http, "/", "older.localhost")).status, 301);
     assert.deepEqual(await readdir(demo.directory), names);
   });
+
+  it("refuses a directory that holds other files, and leaves them as they are", async () => {
+    const other = await temporaryDirectory({ "services.yaml": "kind: Mine\n", ".git/config": "" });
+    await assert.rejects(start("--directory", other.path), {
+      message: `--directory ${other.path} holds other files, services.yaml for one, which the demo would serve or overwrite; name an empty directory, or one that is not there`,
+    });
+    assert.deepEqual((await readdir(other.path)).sort(), [".git", "services.yaml"]);
+    await other.remove();
+  });
+
+  for (const [what, path, reason] of [
+    ["that can never be made", () => "/proc/x/demo", "no directory can be made there (ENOENT)"],
+    ["under a file", (file: string) => join(file, "demo"), "a part of the path is a file (ENOTDIR)"],
+    ["that is a file", (file: string) => file, "there is a file of that name, or a link that leads nowhere (EEXIST)"],
+    [
+      "whose links lead nowhere",
+      (file: string) => `${file}.link`,
+      "there is a file of that name, or a link that leads nowhere (EEXIST)",
+    ],
+    ["whose path is too long", () => `/${"x".repeat(300)}`, "the path is too long (ENAMETOOLONG)"],
+  ] as const) {
+    it(`says at once why a directory ${what} cannot be used`, async () => {
+      const other = await temporaryDirectory();
+      const file = await other.write("file", "");
+      await symlink(join(other.path, "nothing"), `${file}.link`);
+      await assert.rejects(start("--directory", path(file)), {
+        message: `cannot write to --directory ${path(file)}: ${reason}; name another directory`,
+      });
+      await other.remove();
+    });
+  }
 
   it("removes its temporary directory and frees its ports at the end", async () => {
     const other = await start();

@@ -140,7 +140,17 @@ data: { tls.crt: ${base64(cert)}, tls.key: ${base64(key)} }
     const file = await directory.write("file", "");
     const finished = await runSluice(["render", "--manifests", "-", "--output", join(file, "x")], { input: "" });
     assert.equal(finished.code, 1);
-    assert.match(finished.stderr, /^sluice: ENOTDIR: /);
+    assert.equal(
+      finished.stderr,
+      `sluice: cannot write to --output ${join(file, "x")}: a part of the path is a file (ENOTDIR); name another directory\n`,
+    );
+  });
+
+  it("gives up a directory that can never be made, where Node's own recursion goes on for ever", async function () {
+    if (process.platform !== "linux") return this.skip();
+    const finished = await runSluice(["render", "--manifests", "-", "--output", "/proc/x/y"], { input: "" });
+    assert.equal(finished.code, 1);
+    assert.match(finished.stderr, /^sluice: cannot write to --output \/proc\/x\/y: no directory can be made there/);
   });
 
   it("is no failure when the reader of its output goes away", async () => {

@@ -1,7 +1,8 @@
 /** Files that belong together, written to a directory so that nobody finds half of one, and a key is readable to its owner alone. */
 import { randomUUID } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { open, rename, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { makeDirectories } from "../directories.ts";
 
 interface OutputFile {
   /** Relative to the directory. */
@@ -12,13 +13,14 @@ interface OutputFile {
 
 /** The first file is written last, for it is the one that refers to the others. */
 export async function writeFiles(directory: string, files: readonly OutputFile[]): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  for (const file of [...files].reverse()) await writeWhole(join(directory, file.path), file);
+  const path = resolve(directory);
+  await makeDirectories(path);
+  for (const file of [...files].reverse()) await writeWhole(join(path, file.path), file);
 }
 
 /** Under another name first: the mode is set before there is content, and the name never leads to half a file. */
 async function writeWhole(path: string, { content, mode }: OutputFile): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectories(dirname(path), 0o700);
   const temporary = `${path}.${randomUUID()}`;
   const file = await open(temporary, "wx", mode);
   try {
