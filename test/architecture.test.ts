@@ -154,6 +154,25 @@ function strayPackages(files: readonly SourceFile[]): readonly string[] {
   );
 }
 
+/** Each way round by which a file comes back to itself; imports of types count, for the reader has to follow them as well. */
+function circles(files: readonly SourceFile[]): readonly string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const found: string[] = [];
+  const seen = new Set<SourceFile>();
+  const visit = (file: SourceFile, way: readonly string[]): void => {
+    const at = way.indexOf(file.path);
+    if (at !== -1) found.push(`src/${[...way.slice(at), file.path].join(" imports ")}`);
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const { specifier } of file.imports) {
+      const target = byPath.get(targetOf(file, specifier) ?? "");
+      if (target !== undefined) visit(target, [...way, file.path]);
+    }
+  };
+  for (const file of files) visit(file, []);
+  return found;
+}
+
 function longFiles(files: readonly SourceFile[]): readonly string[] {
   return files
     .filter(({ lines }) => lines > longestFile)
@@ -172,6 +191,7 @@ describe("the architecture", () => {
     assert.ok(files.flatMap(({ imports }) => imports).length > 100);
   });
   it("lets imports run one way", () => assertNone(wrongDirections(files)));
+  it("has no files that import each other in a circle", () => assertNone(circles(files)));
   it("keeps pure parts away from I/O", () => assertNone(impureImports(files)));
   it("keeps pure parts from waiting, and from clocks, randomness and the process", () => assertNone(impureCode(files)));
   it("keeps each package in the parts that know it", () => assertNone(strayPackages(files)));
@@ -211,6 +231,17 @@ describe("the architecture test", () => {
       }
     });
   }
+
+  it("finds files that import each other in a circle, types included, and each circle once", () => {
+    const files = [
+      readSource("model/a.ts", 'import { b } from "./b.ts";'),
+      readSource("model/b.ts", 'import { c } from "./c.ts";\nimport { d } from "./d.ts";'),
+      readSource("model/c.ts", 'import type { B } from "./b.ts";'),
+      readSource("model/d.ts", "export const d = 1;"),
+    ];
+    assert.deepEqual(circles(files), ["src/model/b.ts imports model/c.ts imports model/b.ts"]);
+    assert.deepEqual(circles(files.filter(({ path }) => path !== "model/c.ts")), []);
+  });
 
   const impure: readonly string[] = [
     "async function f() {}",

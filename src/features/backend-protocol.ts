@@ -1,5 +1,5 @@
 /** What is spoken to the upstream. A protocol that Sluice does not speak closes the route: plain HTTP would be wrong there. */
-import type { UpstreamProtocol } from "../model/snapshot.ts";
+import type { UpstreamProtocol } from "../model/upstream-tls.ts";
 import { defineFeature } from "./feature.ts";
 import { oneOf } from "./values.ts";
 

@@ -6,18 +6,8 @@
 import { type Verification, verifications } from "../model/client-auth.ts";
 import { defineFeature, type Parsed, type Reader } from "./feature.ts";
 import { redirectTo } from "./location.ts";
+import type { ClientAuthWish } from "./traits.ts";
 import { boolean, chainDepth, oneOf, optional, secretName, url } from "./values.ts";
-
-/** What the annotations of an Ingress ask of the clients of its hosts. */
-export interface ClientAuthWish {
-  /** namespace/name; null: none is named, although something else asks for certificates. */
-  readonly secret: string | null;
-  readonly verify: Verification;
-  readonly depth: number;
-  readonly errorPage: string | null;
-  readonly matchCn: string | null;
-  readonly passCertificate: boolean;
-}
 
 const page: Reader<string> = {
   ...url,

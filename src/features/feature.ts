@@ -1,13 +1,7 @@
-/**
- * The shape of a feature: one file declares its annotations, what they mean (policy), what a request meets (compile) and
- * the nginx directives that do the same. The registry collects them; nothing about an annotation is written anywhere else.
- */
-import type { CanaryRule } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { ProblemCode } from "../model/problem.ts";
-import type { Handshake, UpstreamOptions, UpstreamProtocol } from "../model/snapshot.ts";
-import type { ClientAuthWish } from "./client-certificate.ts";
 import type { RequestHook, ResponseHook } from "./exchange.ts";
+import type { Traits } from "./traits.ts";
 
 /**
  * In the order in which a request meets them, which is nginx's: `head` is what nginx decides when it finds the location,
@@ -73,20 +67,6 @@ type SettingOf<T> = {
 
 /** What annotations mean: a part of the Policy, and what translate has to know beside it. */
 export type Meaning = Partial<Policy> & Partial<Traits>;
-
-/** What annotations say of an Ingress that is no part of a route's Policy. */
-interface Traits {
-  /** ImplementationSpecific paths are regular expressions. */
-  readonly useRegex: boolean;
-  readonly backendProtocol: UpstreamProtocol;
-  /** TLS connections to the hosts are not ended here. */
-  readonly passthrough: boolean;
-  /** This feature's fields alone; those of all features are taken together. */
-  readonly upstreamOptions: UpstreamOptions;
-  readonly canary: CanaryRule;
-  readonly clientAuth: ClientAuthWish;
-  readonly handshake: Omit<Handshake, "demand">;
-}
 
 interface PolicyContext<V> {
   /** The annotations that are set, valid or not. */

@@ -5,11 +5,12 @@
 import type { CanaryRule } from "../model/canary.ts";
 import type { Policy } from "../model/policy.ts";
 import type { ObjectRef, Origin, Problem, ProblemCode } from "../model/problem.ts";
-import { type Handshake, noOptions, type UpstreamOptions, type UpstreamProtocol } from "../model/snapshot.ts";
+import { type Handshake, noOptions, type UpstreamOptions } from "../model/snapshot.ts";
+import type { UpstreamProtocol } from "../model/upstream-tls.ts";
 import { backendProtocol } from "./backend-protocol.ts";
 import { bodySize } from "./body-size.ts";
 import { canary, ofMainIngress, withoutCanary } from "./canary.ts";
-import { type ClientAuthWish, clientCertificate } from "./client-certificate.ts";
+import { clientCertificate } from "./client-certificate.ts";
 import { cors } from "./cors.ts";
 import type { RequestHook, ResponseHook, RouteHooks } from "./exchange.ts";
 import type {
@@ -37,6 +38,7 @@ import { sourceRange } from "./source-range.ts";
 import { sslPassthrough } from "./ssl-passthrough.ts";
 import { sslRedirect } from "./ssl-redirect.ts";
 import { timeouts } from "./timeouts.ts";
+import type { ClientAuthWish } from "./traits.ts";
 import { useRegex } from "./use-regex.ts";
 import { secretName } from "./values.ts";
 

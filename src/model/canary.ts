@@ -1,12 +1,4 @@
-/** Alternatives to the backend of a route, and which requests they get, as plain data. */
-import type { Backend } from "./snapshot.ts";
-
-export interface Canary {
-  /** The Ingress that declares it, as namespace/name. */
-  readonly ingress: string;
-  readonly backend: Extract<Backend, { readonly kind: "upstream" }>;
-  readonly rule: CanaryRule;
-}
+/** Which requests of a route another backend gets, as plain data. */
 
 /** A header decides before a cookie, a cookie before chance. */
 export interface CanaryRule {

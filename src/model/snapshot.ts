@@ -4,10 +4,10 @@
  * Compiled things (tries, regular expressions, masks, pools) belong to whoever consumes it.
  */
 import type { BalanceOptions } from "./balance.ts";
-import type { Canary } from "./canary.ts";
+import type { CanaryRule } from "./canary.ts";
 import type { ClientAuth, Demand } from "./client-auth.ts";
 import type { Policy, SourceRange } from "./policy.ts";
-import type { UpstreamTls } from "./upstream-tls.ts";
+import type { UpstreamProtocol, UpstreamTls } from "./upstream-tls.ts";
 
 export interface Snapshot {
   /** Ascending by name. The host named "" serves every name that no other host does. */
@@ -73,6 +73,14 @@ export interface Route {
   readonly declaredPath: string;
 }
 
+/** An alternative to the backend of a route. */
+export interface Canary {
+  /** The Ingress that declares it, as namespace/name. */
+  readonly ingress: string;
+  readonly backend: Extract<Backend, { readonly kind: "upstream" }>;
+  readonly rule: CanaryRule;
+}
+
 /**
  * exact and prefix hold the percent-decoded path; a prefix has no trailing slash unless it is "/". A regex holds the
  * source as written, without the leading ^: it is matched case-insensitively from the start of the path, open at the end.
@@ -107,9 +115,6 @@ export interface Upstream {
   /** The DNS name of an ExternalName Service, sent to it as TLS server name (Host stays the client's); null for all others. */
   readonly externalName: string | null;
 }
-
-/** HTTP/1.1 plain and over TLS; HTTP/2 by prior knowledge and over TLS, which is what gRPC servers speak. */
-export type UpstreamProtocol = "http" | "https" | "grpc" | "grpcs";
 
 /**
  * What annotations ask of the upstreams behind an Ingress, as plain data: one field a feature, absent where it asks for

@@ -1,5 +1,4 @@
 /** TLS to upstreams as plain data, and what follows from it for whoever opens connections and for nginx.conf alike. */
-import type { Upstream } from "./snapshot.ts";
 
 /** What annotations ask of TLS to the upstreams. */
 export interface UpstreamTls {
@@ -26,10 +25,18 @@ export interface UpstreamTls {
 export const tlsVersions = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const;
 export type TlsVersion = (typeof tlsVersions)[number];
 
-type Named = Pick<Upstream, "service" | "externalName" | "options">;
+/** HTTP/1.1 plain and over TLS; HTTP/2 by prior knowledge and over TLS, which is what gRPC servers speak. */
+export type UpstreamProtocol = "http" | "https" | "grpc" | "grpcs";
+
+/** What of an upstream its name for TLS follows from. */
+interface Named {
+  readonly service: { readonly namespace: string; readonly name: string };
+  readonly externalName: string | null;
+  readonly options: { readonly tls?: UpstreamTls };
+}
 
 /** TLS is spoken to it. */
-export function isOverTls(protocol: Upstream["protocol"]): boolean {
+export function isOverTls(protocol: UpstreamProtocol): boolean {
   return protocol === "https" || protocol === "grpcs";
 }
 

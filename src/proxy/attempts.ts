@@ -4,12 +4,13 @@
  */
 import type { Member } from "./balance/member.ts";
 import type { Client } from "./client.ts";
+import type { EndpointPool } from "./endpoint-pool.ts";
 import { isReplayable, type RequestExchange } from "./exchange.ts";
 import { type ProxyFailure, statusOf } from "./failure.ts";
+import type { LiveRoute } from "./live-route.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
-import type { LiveRoute, Plane } from "./plane.ts";
+import type { Plane } from "./plane.ts";
 import { replyStatus } from "./reply.ts";
-import type { EndpointPool } from "./upstreams.ts";
 
 /**
  * Endpoints tried for one request, as ingress-nginx's proxy-next-upstream-tries. One that refuses the connection at once
@@ -58,6 +59,11 @@ export class Attempts {
     exchange.upstreamAddress = exchange.tries > 1 ? `${exchange.upstreamAddress}, ${pool.address}` : pool.address;
     exchange.upstreamStartedAt = this.#plane.clock();
     return pool;
+  }
+
+  /** The endpoint of the present try. */
+  get present(): EndpointPool | null {
+    return this.#tried.at(-1)?.pool ?? null;
   }
 
   /** Whether the request may be sent again after this failure, be it to the same endpoint. */

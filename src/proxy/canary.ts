@@ -1,7 +1,8 @@
 /** Which of a route's canaries a request goes to: a header decides before a cookie, a cookie before chance. */
 import type { Exchange } from "../features/exchange.ts";
 import { cookie } from "../features/hash-key.ts";
-import type { Canary, CanaryHeader, CanaryRule } from "../model/canary.ts";
+import type { CanaryHeader, CanaryRule } from "../model/canary.ts";
+import type { Canary } from "../model/snapshot.ts";
 import { compileSearch } from "../router/regex.ts";
 
 /** The index of the canary that takes the request; -1: the main backend does. Hot. */

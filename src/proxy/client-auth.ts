@@ -3,58 +3,13 @@
  * something else, 400 without a good certificate, 403 with another subject; else it goes on, and the upstream is told who
  * the client is, in headers that no client can send. Asked for by hosts with such a demand alone.
  */
-import type { X509Certificate } from "node:crypto";
 import type { Reply } from "../features/exchange.ts";
 import { redirectTo } from "../features/location.ts";
 import { type ClientAuth, demandKey, identityHeaders } from "../model/client-auth.ts";
 import { compileSearch } from "../router/search.ts";
-import { distinguishedName } from "../wire/distinguished-name.ts";
 import { fieldLine } from "../wire/reply.ts";
 import type { RequestExchange } from "./exchange.ts";
-
-/** What the handshake of a connection has found out. */
-export interface PeerTls {
-  /** The client named a host in it. */
-  readonly named: boolean;
-  /** What was asked of the client, as demandKey gives it. */
-  readonly demand: string | null;
-  readonly certificate: ClientCertificate | null;
-}
-
-/** For connections whose handshake asked for nothing. */
-export const namedPeer: PeerTls = { named: true, demand: null, certificate: null };
-export const namelessPeer: PeerTls = { named: false, demand: null, certificate: null };
-
-/** A certificate that a client has shown, and has the key of. */
-export class ClientCertificate {
-  /** Why it is not to be believed, by OpenSSL's code; null: it is. */
-  readonly error: string | null;
-  readonly #certificate: X509Certificate;
-  #subject: string | null = null;
-  #issuer: string | null = null;
-  #escaped: string | null = null;
-
-  constructor(certificate: X509Certificate, error: string | null) {
-    this.#certificate = certificate;
-    this.error = error;
-  }
-
-  get subject(): string {
-    this.#subject ??= distinguishedName(this.#certificate.subject ?? "");
-    return this.#subject;
-  }
-
-  get issuer(): string {
-    this.#issuer ??= distinguishedName(this.#certificate.issuer ?? "");
-    return this.#issuer;
-  }
-
-  /** PEM, percent-encoded. */
-  get escaped(): string {
-    this.#escaped ??= encodeURIComponent(this.#certificate.toString());
-    return this.#escaped;
-  }
-}
+import type { ClientCertificate, PeerTls } from "./peer-tls.ts";
 
 /** Returns the answer to a request that may not go on. Otherwise sets the exchange's `identity`. */
 export function admitClient(auth: ClientAuth, exchange: RequestExchange): Reply | null {

@@ -3,13 +3,13 @@
  * receives a byte or an end is destroyed at once: whatever it is, it answers no request of ours (response-queue poisoning).
  */
 import type { Socket } from "node:net";
-import { dial, dialFailure, errorCode, refusal } from "./dial.ts";
+import { type Destination, dial, dialFailure, errorCode, refusal } from "./dial.ts";
 import type { ProxyFailure } from "./failure.ts";
 import { hearOut } from "./hear-out.ts";
 import { goDirect } from "./native-stream.ts";
+import type { PoolCounters } from "./pool-counters.ts";
 import { ReadBuffer, type Source } from "./read-buffer.ts";
-import type { EndpointPool } from "./upstreams.ts";
-import { Deadline } from "./wheel.ts";
+import { Deadline, type TimingWheel } from "./wheel.ts";
 
 /** Bytes that are read at first; most answers fit. */
 const readSize = 8_192;
@@ -29,9 +29,21 @@ export interface ConnectionOwner {
   closed(failure: ProxyFailure): void;
 }
 
+/** Where a connection lies when nobody uses it. */
+export interface ConnectionPool extends Destination {
+  readonly wheel: TimingWheel;
+  readonly counters: PoolCounters;
+  /** Milliseconds that an idle connection is kept. */
+  readonly idleTimeout: number;
+  /** Takes back a connection whose exchange ended cleanly. */
+  release(connection: UpstreamConnection): void;
+  /** Forgets an idle connection that died. */
+  forget(connection: UpstreamConnection): void;
+}
+
 export class UpstreamConnection {
   readonly socket: Socket;
-  readonly pool: EndpointPool;
+  readonly pool: ConnectionPool;
   /** What it began with, before anything of a request; null: nothing. */
   readonly preface: Buffer | null;
   readonly deadline: Deadline;
@@ -48,7 +60,7 @@ export class UpstreamConnection {
   #timedOut = false;
   #hearsOut = false;
 
-  constructor(pool: EndpointPool, connectTimeout: number, owner: ConnectionOwner, preface: Buffer | null) {
+  constructor(pool: ConnectionPool, connectTimeout: number, owner: ConnectionOwner, preface: Buffer | null) {
     this.pool = pool;
     this.preface = preface;
     this.#owner = owner;

@@ -9,9 +9,9 @@ import { known } from "../wire/names.ts";
 import type { RequestHead } from "../wire/request-head.ts";
 import type { AskedHost } from "./asked-hosts.ts";
 import type { WatchedTry } from "./balance/watch.ts";
-import type { PeerTls } from "./client-auth.ts";
+import type { LiveRoute } from "./live-route.ts";
 import type { ClientText } from "./logged.ts";
-import type { LiveRoute } from "./plane.ts";
+import type { PeerTls } from "./peer-tls.ts";
 
 /** What is known of a client's connection, the same for all its requests unless settings change. */
 export interface Peer {

@@ -6,17 +6,18 @@ import { chunkHeader, lastChunk } from "../wire/chunked.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
 import type { ConnectionOwner, UpstreamConnection } from "./connection.ts";
+import type { EndpointPool } from "./endpoint-pool.ts";
 import { hasNoBody, isReplayable, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
+import type { LiveRoute } from "./live-route.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
 import { writeText } from "./native-stream.ts";
-import type { LiveRoute, Plane } from "./plane.ts";
+import type { Plane } from "./plane.ts";
 import { prefaceOf } from "./preface.ts";
 import { ResponseRelay } from "./relay.ts";
 import { tunnel } from "./tunnel.ts";
 import { type TurnWriter, writeThisTurn } from "./turn.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
-import type { EndpointPool } from "./upstreams.ts";
 import { isFull, writeTogether } from "./write.ts";
 
 /**
@@ -286,7 +287,7 @@ export class Forward implements ConnectionOwner, UpstreamHalf, TurnWriter {
     connection?.destroy();
     this.#attempts.begun = this.#relay.begun;
     // A kept connection that the endpoint closed as the request left says nothing about the endpoint.
-    const same = connection !== null && isStale(connection, cause) ? connection.pool : null;
+    const same = connection !== null && isStale(connection, cause) ? this.#attempts.present : null;
     if (same === null) this.#attempts.failed(cause);
     // Of what is still held nothing has been sent, whatever it asks for.
     const unsent = same !== null && this.#held !== "";

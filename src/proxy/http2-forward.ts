@@ -12,15 +12,16 @@ import { readTrailers } from "../wire/trailers.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
 import { dialFailure, refusal } from "./dial.ts";
+import type { EndpointPool } from "./endpoint-pool.ts";
 import { hasNoBody, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { UpstreamSession, UpstreamStreamHandler } from "./http2-session.ts";
+import type { LiveRoute } from "./live-route.ts";
 import type { LiveUpstream } from "./live-upstream.ts";
-import type { LiveRoute, Plane } from "./plane.ts";
+import type { Plane } from "./plane.ts";
 import { prefaceOf } from "./preface.ts";
 import { editResponse } from "./response-edit.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
-import type { EndpointPool } from "./upstreams.ts";
 import type { Borrower, LentDeadline } from "./wheel.ts";
 
 /** Bytes of a request that wait in this process for the upstream's window. */

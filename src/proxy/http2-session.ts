@@ -11,11 +11,10 @@ import { type Offence, setting } from "../wire/http2/protocol.ts";
 import { Session } from "../wire/http2/session.ts";
 import type { SessionOwner } from "../wire/http2/session-owner.ts";
 import type { Stream, StreamHandler } from "../wire/http2/stream.ts";
-import { dial } from "./dial.ts";
-import type { Http2Sessions } from "./http2-sessions.ts";
+import { type Destination, dial } from "./dial.ts";
+import type { PoolCounters } from "./pool-counters.ts";
 import { type TurnWriter, writeOn, writeSession, writeThisTurn } from "./turn.ts";
-import type { EndpointPool } from "./upstreams.ts";
-import { Deadline } from "./wheel.ts";
+import { Deadline, type TimingWheel } from "./wheel.ts";
 
 /** Requests under way on one connection, where the endpoint allows more. */
 export const streamsAtMost = 100;
@@ -55,6 +54,22 @@ export interface UpstreamStreamHandler extends StreamHandler {
   paused(): void;
 }
 
+/** The endpoint of a connection, and how long that is kept without a request. */
+export interface SessionPool extends Destination {
+  readonly wheel: TimingWheel;
+  readonly counters: PoolCounters;
+  /** Milliseconds. */
+  readonly idleTimeout: number;
+}
+
+/** The connections to one endpoint. */
+export interface Siblings {
+  /** The endpoint has said how many streams it allows. */
+  allow(streams: number): void;
+  /** The session takes no more requests. */
+  leave(session: UpstreamSession): void;
+}
+
 export class UpstreamSession implements SessionOwner, TurnWriter {
   /** The endpoint has taken the connection: before that, nothing of any request has left. */
   established = false;
@@ -66,8 +81,8 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   reads = 0;
   /** What it began with, before its own; null: nothing. */
   readonly preface: Buffer | null;
-  readonly #pool: EndpointPool;
-  readonly #siblings: Http2Sessions;
+  readonly #pool: SessionPool;
+  readonly #siblings: Siblings;
   readonly #socket: Socket;
   readonly #session: Session;
   readonly #deadline: Deadline;
@@ -79,7 +94,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   #leaving = false;
   #ended = false;
 
-  constructor(pool: EndpointPool, connectTimeout: number, siblings: Http2Sessions, preface: Buffer | null) {
+  constructor(pool: SessionPool, connectTimeout: number, siblings: Siblings, preface: Buffer | null) {
     this.#pool = pool;
     this.preface = preface;
     this.#siblings = siblings;

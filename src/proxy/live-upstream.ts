@@ -3,12 +3,13 @@
  * endpoint stays with it; what it asks of the choice among them never changes, for that is part of its key.
  */
 import type { Upstream } from "../model/snapshot.ts";
-import { type Balancer, makeBalancer } from "./balance/balancer.ts";
+import type { Balancer } from "./balance/balancer.ts";
 import { Load, type Place } from "./balance/load.ts";
+import { makeBalancer } from "./balance/make-balancer.ts";
 import { Member } from "./balance/member.ts";
 import { SlowStart } from "./balance/slow-start.ts";
 import { type Watch, watchFor } from "./balance/watch.ts";
-import type { EndpointPool } from "./upstreams.ts";
+import type { EndpointPool } from "./endpoint-pool.ts";
 
 export interface BalanceParts {
   /** Monotonic milliseconds. */

@@ -6,7 +6,8 @@ import { BodyReader } from "../wire/body.ts";
 import { parseResponseHead, type ResponseHead } from "../wire/response-head.ts";
 import type { Client } from "./client.ts";
 import type { RequestExchange } from "./exchange.ts";
-import type { LiveRoute, Plane } from "./plane.ts";
+import type { LiveRoute } from "./live-route.ts";
+import type { Plane } from "./plane.ts";
 import { editResponse } from "./response-edit.ts";
 
 /** Bytes of an upstream's response head, and of all interim ones before it: they are passed on at once, however slow the client. */

@@ -4,7 +4,8 @@
  */
 import type { Duplex } from "node:stream";
 import type { RequestExchange } from "./exchange.ts";
-import type { LiveRoute, Plane } from "./plane.ts";
+import type { LiveRoute } from "./live-route.ts";
+import type { Plane } from "./plane.ts";
 import { listenTo, type Source } from "./read-buffer.ts";
 import { Deadline } from "./wheel.ts";
 import { isFull } from "./write.ts";

@@ -4,8 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import type { NginxArg, NginxMap, NginxSplit } from "../features/feature.ts";
-import type { Canary, CanaryRule } from "../model/canary.ts";
-import type { Upstream } from "../model/snapshot.ts";
+import type { CanaryRule } from "../model/canary.ts";
+import type { Canary, Upstream } from "../model/snapshot.ts";
 import { parsePattern } from "../router/regex-syntax.ts";
 import { upstreamName } from "./names.ts";
 import { toPcre } from "./pcre.ts";

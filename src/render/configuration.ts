@@ -3,8 +3,7 @@
  * with the text read back.
  */
 import type { Directive, NginxArg, NginxMap, NginxSplit } from "../features/feature.ts";
-import type { StreamService } from "../model/snapshot.ts";
-import type { NamedHost } from "./passthrough.ts";
+import type { Endpoint, Passthrough, StreamService } from "../model/snapshot.ts";
 
 export interface Configuration {
   /** An upstream is reached through nginx's module for gRPC. */
@@ -51,6 +50,13 @@ export interface StreamBlock {
   readonly comments: readonly string[];
   /** Its upstream, where it has one, and its server. */
   readonly directives: readonly Directive[];
+}
+
+/** One host of the Snapshot, for the choice by server name. */
+export interface NamedHost {
+  readonly name: string;
+  /** null: its TLS is ended here, though a wildcard that is passed through covers its name. */
+  readonly passed: { readonly passthrough: Passthrough; readonly endpoints: readonly Endpoint[] } | null;
 }
 
 /** Something of the Snapshot that nginx.conf does not hold, or holds differently. */

@@ -3,7 +3,6 @@
  * first, the templates lay those out, and quote.ts turns every value into text. Nothing here reads a file: template
  * texts, keys and settings are arguments, and the result is a list of files.
  */
-import type { CompressionSettings } from "../model/compression.ts";
 import { compareText } from "../model/problem.ts";
 import type { Authority, PrivateKeys, Snapshot, Upstream } from "../model/snapshot.ts";
 import { balanceDifferences, writeBalance } from "./balance.ts";
@@ -14,32 +13,7 @@ import { namedHosts } from "./passthrough.ts";
 import { isUsable } from "./routes.ts";
 import { type Only, selectPart } from "./select.ts";
 import { writeServers } from "./servers.ts";
-import { inexpressibleSettings } from "./settings.ts";
-import type { TlsRenderSettings } from "./tls.ts";
-
-/** The settings that nginx.conf depends on, by their names in Settings. */
-export interface RenderSettings extends TlsRenderSettings, CompressionSettings {
-  readonly bindAddress: string;
-  readonly httpPort: number;
-  readonly httpsPort: number;
-  /** CIDRs. */
-  readonly trustedProxies: readonly string[];
-  readonly useProxyProtocol: boolean;
-  /** CIDRs. */
-  readonly proxyProtocolFrom: readonly string[];
-  /** Milliseconds. */
-  readonly proxyProtocolHeaderTimeout: number;
-  readonly http2PriorKnowledge: boolean;
-  /** Milliseconds. */
-  readonly clientHeaderTimeout: number;
-  readonly clientBodyTimeout: number;
-  readonly keepAliveTimeout: number;
-  readonly proxyConnectTimeout: number;
-  readonly proxyReadTimeout: number;
-  readonly proxySendTimeout: number;
-  /** Bytes; 0: unlimited. */
-  readonly proxyBodySize: number;
-}
+import { inexpressibleSettings, type RenderSettings } from "./settings.ts";
 
 export interface RenderInput {
   readonly snapshot: Snapshot;

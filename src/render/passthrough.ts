@@ -3,18 +3,11 @@
  * (ssl_preread); what is ended here goes on to the servers of the http block, which then listen on the loopback, and what is
  * passed through to a server for its host. Between them a PROXY header tells who the client is.
  */
-import type { Endpoint, Host, Passthrough, Snapshot } from "../model/snapshot.ts";
+import type { Host, Passthrough, Snapshot } from "../model/snapshot.ts";
 import { refuseDirective } from "./arguments.ts";
-import type { StreamBlock } from "./configuration.ts";
+import type { NamedHost, StreamBlock } from "./configuration.ts";
 import { isDnsName, ours } from "./names.ts";
 import { acceptHeaders, block, line, milliseconds, type StreamListen, upstreamBlock } from "./streams.ts";
-
-/** One host of the Snapshot, for the choice by server name. */
-export interface NamedHost {
-  readonly name: string;
-  /** null: its TLS is ended here, though a wildcard that is passed through covers its name. */
-  readonly passed: { readonly passthrough: Passthrough; readonly endpoints: readonly Endpoint[] } | null;
-}
 
 export interface PassthroughListen extends StreamListen {
   readonly httpPort: number;

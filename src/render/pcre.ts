@@ -4,7 +4,7 @@
  * variables, which a tenant could use to overwrite ours. What comes out is short, for people read the file too.
  */
 import { allBytes, type ByteSet, byteRange, complement, escapedSets, foldCase, newline } from "../router/byte-set.ts";
-import type { Assertion, Pattern } from "../router/regex-syntax.ts";
+import type { Assertion, Pattern } from "../router/regex-shape.ts";
 
 /** The expression to put behind "^". It counts on being matched without regard to case (`~*` or `(?i)`). */
 export function toPcre(pattern: Pattern): string {

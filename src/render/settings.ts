@@ -1,6 +1,31 @@
-/** Settings that stock nginx cannot follow, or not wholly. */
+/** The settings that nginx.conf depends on, and those that stock nginx cannot follow, or not wholly. */
+import type { CompressionSettings } from "../model/compression.ts";
 import type { Configuration } from "./configuration.ts";
-import type { RenderSettings } from "./nginx.ts";
+import type { TlsRenderSettings } from "./tls.ts";
+
+/** By their names in Settings. */
+export interface RenderSettings extends TlsRenderSettings, CompressionSettings {
+  readonly bindAddress: string;
+  readonly httpPort: number;
+  readonly httpsPort: number;
+  /** CIDRs. */
+  readonly trustedProxies: readonly string[];
+  readonly useProxyProtocol: boolean;
+  /** CIDRs. */
+  readonly proxyProtocolFrom: readonly string[];
+  /** Milliseconds. */
+  readonly proxyProtocolHeaderTimeout: number;
+  readonly http2PriorKnowledge: boolean;
+  /** Milliseconds. */
+  readonly clientHeaderTimeout: number;
+  readonly clientBodyTimeout: number;
+  readonly keepAliveTimeout: number;
+  readonly proxyConnectTimeout: number;
+  readonly proxyReadTimeout: number;
+  readonly proxySendTimeout: number;
+  /** Bytes; 0: unlimited. */
+  readonly proxyBodySize: number;
+}
 
 /** The reasons, for the head of nginx.conf and for whoever renders it. */
 export function inexpressibleSettings(

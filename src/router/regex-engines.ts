@@ -4,7 +4,7 @@
  */
 import { RE2JS } from "re2js";
 import { setSource } from "./byte-set.ts";
-import type { Assertion, Pattern } from "./regex-syntax.ts";
+import type { Assertion, Pattern } from "./regex-shape.ts";
 
 /** Matches byte strings from their start, open at the end. */
 export interface Engine {

@@ -10,8 +10,8 @@
  * - what follows costs a fixed number of steps before it fails, which are then paid once for each byte.
  */
 import { type ByteSet, disjoint, emptySet } from "./byte-set.ts";
+import type { Pattern } from "./regex-shape.ts";
 import { mayReadNothing } from "./regex-shape.ts";
-import type { Pattern } from "./regex-syntax.ts";
 
 /** What is known about the rest of a pattern, matched from any one position. */
 interface Rest {

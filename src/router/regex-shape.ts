@@ -1,6 +1,23 @@
-/** What can be read off a pattern without matching anything: its size, how it begins, whether it can be empty. */
-import { onlyByte } from "./byte-set.ts";
-import type { Pattern } from "./regex-syntax.ts";
+/** A regular expression as it was read, and what can be told of it without matching anything: its size, how it begins, whether it can be empty. */
+import { type ByteSet, onlyByte } from "./byte-set.ts";
+
+export type Pattern =
+  | { readonly kind: "set"; readonly set: ByteSet }
+  | { readonly kind: "sequence"; readonly parts: readonly Pattern[] }
+  | { readonly kind: "choice"; readonly branches: readonly Pattern[] }
+  /** A capturing group; groups are numbered by their opening parentheses. */
+  | { readonly kind: "group"; readonly body: Pattern }
+  /** `most` is Infinity when there is no limit. */
+  | {
+      readonly kind: "repeat";
+      readonly body: Pattern;
+      readonly least: number;
+      readonly most: number;
+      readonly lazy: boolean;
+    }
+  | { readonly kind: "assertion"; readonly assertion: Assertion };
+
+export type Assertion = "start" | "end" | "boundary" | "noBoundary";
 
 /** How many places of the pattern the linear-time engine may stand at after one byte. */
 export function expandedSize(pattern: Pattern): number {

@@ -8,25 +8,7 @@ import { allBytes, type ByteSet, complement, escapedSets, newline } from "./byte
 import { readClass } from "./regex-class.ts";
 import { PatternReader, Refusal } from "./regex-reader.ts";
 import { refusedEscape, refusedGroup } from "./regex-refusals.ts";
-import { mayReadNothing } from "./regex-shape.ts";
-
-export type Pattern =
-  | { readonly kind: "set"; readonly set: ByteSet }
-  | { readonly kind: "sequence"; readonly parts: readonly Pattern[] }
-  | { readonly kind: "choice"; readonly branches: readonly Pattern[] }
-  /** A capturing group; groups are numbered by their opening parentheses. */
-  | { readonly kind: "group"; readonly body: Pattern }
-  /** `most` is Infinity when there is no limit. */
-  | {
-      readonly kind: "repeat";
-      readonly body: Pattern;
-      readonly least: number;
-      readonly most: number;
-      readonly lazy: boolean;
-    }
-  | { readonly kind: "assertion"; readonly assertion: Assertion };
-
-export type Assertion = "start" | "end" | "boundary" | "noBoundary";
+import { type Assertion, mayReadNothing, type Pattern } from "./regex-shape.ts";
 
 /** Parses `source`. The message of a refusal names the construct, its place, and the remedy. */
 export function parsePattern(source: string): { readonly pattern: Pattern } | { readonly refused: string } {

@@ -1,6 +1,7 @@
 /** Regular expressions that may match anywhere in a text and with regard to case, as nginx's `~` has them. */
 import { compileRegex } from "./regex.ts";
-import { type Pattern, parsePattern } from "./regex-syntax.ts";
+import type { Pattern } from "./regex-shape.ts";
+import { parsePattern } from "./regex-syntax.ts";
 
 /** A test whose time is linear in the text, or why there is none. `source` is PCRE's syntax. */
 export function compileSearch(

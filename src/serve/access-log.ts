@@ -3,51 +3,13 @@
  * every value is scanned, and what could end a field, a line or a terminal's patience is escaped, whoever sent it. Where
  * lines go is log-sink.ts's. This is the hot path: about a microsecond a line, measured by test/bench/micro.ts.
  */
-import type { ClientText, RouteText } from "../proxy/logged.ts";
+import type { RouteText } from "../proxy/logged.ts";
 import { ownCopy } from "../wire/own-copy.ts";
 import { clientText, protocolOf } from "./client-text.ts";
 import { escapeJson, escapeNginx, unclean } from "./log-escape.ts";
+import type { LoggedRequest, LoggedRoute } from "./logged-request.ts";
 
 export type AccessLogFormat = "json" | "nginx";
-
-/** What is told of a request: a RequestExchange that is over. Durations are in milliseconds. */
-export interface LoggedRequest {
-  readonly clientAddress: string;
-  readonly method: string;
-  readonly authority: string;
-  /** The raw path and query as sent. */
-  readonly target: string;
-  readonly scheme: "http" | "https";
-  readonly status: number;
-  readonly requestBytes: number;
-  /** Bytes of the body sent to the client. */
-  readonly responseBytes: number;
-  /** "" when no upstream was asked; "a, b" when several were. */
-  readonly upstreamAddress: string;
-  readonly upstreamStatus: number;
-  readonly upstreamDuration: number;
-  readonly upstreamBytes: number;
-  readonly tries: number;
-  readonly requestId: string;
-  readonly referer: string;
-  readonly userAgent: string;
-  readonly minor: 0 | 1;
-  /** One object for all requests for a host; null: it was not looked up. */
-  readonly asked: { logged: string | null } | null;
-  /** One object for all requests of a connection. */
-  readonly peer: { readonly address: string; readonly http2: boolean; logged: ClientText | null };
-  readonly route: { readonly labels: LoggedRoute } | null;
-}
-
-/** One object for all requests of a route. */
-export interface LoggedRoute {
-  readonly namespace: string;
-  readonly ingress: string;
-  readonly service: string;
-  readonly port: string;
-  /** Made with the first line. */
-  logged: RouteText | null;
-}
 
 /**
  * One line, its "\n" included, of a request that ended at `time`, in milliseconds since the epoch, after `duration`

@@ -1,6 +1,7 @@
 /** Where requests and streams that are over become lines of the access log, in the format of the time. Hot. */
-import { type AccessLogFormat, formatAccessLine, type LoggedRequest } from "./access-log.ts";
+import { type AccessLogFormat, formatAccessLine } from "./access-log.ts";
 import type { AccessLogBatch } from "./log-batch.ts";
+import type { LoggedRequest } from "./logged-request.ts";
 import { formatStreamLine, type StreamRecord } from "./stream-log.ts";
 
 export class AccessLog {

@@ -3,8 +3,8 @@
  * as of the last request costs less than to scan it, and one piece of a line less than eight. Hot.
  */
 import { ownCopy } from "../wire/own-copy.ts";
-import type { LoggedRequest } from "./access-log.ts";
 import { escapeJson } from "./log-escape.ts";
+import type { LoggedRequest } from "./logged-request.ts";
 
 /** Escaped. */
 export function clientText(request: LoggedRequest): string {

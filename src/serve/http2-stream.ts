@@ -3,7 +3,7 @@
  * to HTTP/2 what http1.ts is to HTTP/1.1: both implement proxy/client.ts. Hot.
  */
 import type { Client } from "../proxy/client.ts";
-import { RequestExchange } from "../proxy/exchange.ts";
+import { type Peer, RequestExchange } from "../proxy/exchange.ts";
 import { handle } from "../proxy/handle.ts";
 import { replyStatus } from "../proxy/reply.ts";
 import type { TunnelSide } from "../proxy/tunnel.ts";
@@ -15,7 +15,7 @@ import type { Stream, StreamHandler } from "../wire/http2/stream.ts";
 import { linesOf } from "../wire/http2-fields.ts";
 import { RequestHead } from "../wire/request-head.ts";
 import { readTrailers } from "../wire/trailers.ts";
-import type { Http2Connection, ReadRequest } from "./http2.ts";
+import type { ConnectionHost } from "./connection-host.ts";
 import { StreamSocket } from "./http2-socket.ts";
 
 /** Bytes of a response that wait in this process for the client's window. */
@@ -27,8 +27,27 @@ const waitingAtMost = 65_536;
 const sharedAtMost = 1_048_576;
 const waitingAtLeast = 8_192;
 
+/** A request as the one parser of all protocols has read it. */
+export interface ReadRequest {
+  /** Of its fields, those that are to be indexed on no further hop. */
+  readonly neverIndexed: readonly string[];
+  readonly head: RequestHead;
+  /** An extended CONNECT (RFC 8441). */
+  readonly webSocket: boolean;
+  /** Other streams have the same: it is not to be filled again. */
+  readonly shared: boolean;
+}
+
+/** The connection that a stream is of. */
+export interface Http2Client {
+  readonly host: ConnectionHost;
+  readonly peer: Peer;
+  /** A stream is over; `head`: may be filled again. */
+  streamClosed(head: RequestHead | null): void;
+}
+
 export class Http2Exchange implements Client, StreamHandler, Borrower {
-  readonly #connection: Http2Connection;
+  readonly #connection: Http2Client;
   readonly #stream: Stream;
   /** null: nothing was ever waited for. */
   #deadline: LentDeadline | null = null;
@@ -45,7 +64,7 @@ export class Http2Exchange implements Client, StreamHandler, Borrower {
   /** The upstream was told to wait. */
   #full = false;
 
-  constructor(connection: Http2Connection, stream: Stream) {
+  constructor(connection: Http2Client, stream: Stream) {
     this.#connection = connection;
     this.#stream = stream;
     stream.handler = this;

@@ -19,7 +19,7 @@ import type { Stream } from "../wire/http2/stream.ts";
 import { writeHttp1Head } from "../wire/http2-head.ts";
 import { parseRequestHead, RequestHead } from "../wire/request-head.ts";
 import type { ClientConnection, ConnectionHost } from "./connection-host.ts";
-import { Http2Exchange } from "./http2-stream.ts";
+import { type Http2Client, Http2Exchange, type ReadRequest } from "./http2-stream.ts";
 
 const streamsAtMost = 100;
 const streamWindow = 65_536;
@@ -57,18 +57,7 @@ interface Made {
   readonly request: ReadRequest;
 }
 
-/** A request as the one parser of all protocols has read it. */
-export interface ReadRequest {
-  /** Of its fields, those that are to be indexed on no further hop. */
-  readonly neverIndexed: readonly string[];
-  readonly head: RequestHead;
-  /** An extended CONNECT (RFC 8441). */
-  readonly webSocket: boolean;
-  /** Other streams have the same: it is not to be filled again. */
-  readonly shared: boolean;
-}
-
-export class Http2Connection implements ClientConnection, SessionOwner, TurnWriter {
+export class Http2Connection implements ClientConnection, Http2Client, SessionOwner, TurnWriter {
   readonly host: ConnectionHost;
   readonly peer: Peer;
   readonly #socket: Duplex;

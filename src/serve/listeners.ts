@@ -5,8 +5,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Host } from "../model/snapshot.ts";
-import type { PeerTls } from "../proxy/client-auth.ts";
 import type { Peer } from "../proxy/exchange.ts";
+import type { PeerTls } from "../proxy/peer-tls.ts";
 import { clientHeaders } from "../wire/forwarded.ts";
 import type { Offence } from "../wire/http2/protocol.ts";
 import { bareAddress } from "./address-set.ts";

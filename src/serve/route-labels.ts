@@ -2,10 +2,10 @@
  * How metrics and the access log name a route. The main thread numbers the label sets of a Snapshot and the workers look
  * theirs up, so both must make them here.
  */
-import type { Canary } from "../model/canary.ts";
+
 import type { Policy } from "../model/policy.ts";
-import type { Backend, Host, Route, Snapshot } from "../model/snapshot.ts";
-import type { RouteLabels } from "../proxy/plane.ts";
+import type { Backend, Canary, Host, Route, Snapshot } from "../model/snapshot.ts";
+import type { RouteLabels } from "../proxy/live-route.ts";
 
 /** Requests that no host takes are counted under the host "". */
 export const unmatchedHost: Host = { name: "", tls: false, routes: [], defaultRoute: null };

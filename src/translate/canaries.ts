@@ -5,9 +5,9 @@
  */
 import { quote } from "../features/feature.ts";
 import { joinOptions } from "../features/registry.ts";
-import type { Canary, CanaryRule } from "../model/canary.ts";
+import type { CanaryRule } from "../model/canary.ts";
 import type { Problem } from "../model/problem.ts";
-import type { Host, Route } from "../model/snapshot.ts";
+import type { Canary, Host, Route } from "../model/snapshot.ts";
 import { compileSearch } from "../router/regex.ts";
 import { type Backends, targetOf } from "./backends.ts";
 import { problemAt } from "./mistake.ts";

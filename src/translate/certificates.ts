@@ -11,7 +11,7 @@ import type { Ingress, IngressTls, Secret } from "../sources/objects.ts";
 import { type Claimant, lostClaim } from "./conflicts.ts";
 import { coversHost, type KeyPair, readKeyPair } from "./key-pair.ts";
 import { listed, type Mistake, problemAt, settingProblem } from "./mistake.ts";
-import type { UpstreamTrust } from "./upstream-tls.ts";
+import type { UpstreamTrust } from "./trust.ts";
 
 export interface CertificateInput {
   /** Ours, oldest first. */

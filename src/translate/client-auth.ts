@@ -4,9 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { createSecureContext } from "node:tls";
-import type { ClientAuthWish } from "../features/client-certificate.ts";
 import { quote } from "../features/feature.ts";
 import { annotationKey } from "../features/registry.ts";
+import type { ClientAuthWish } from "../features/traits.ts";
 import type { ClientAuth } from "../model/client-auth.ts";
 import type { ProblemCode } from "../model/problem.ts";
 import { compileSearch } from "../router/search.ts";
@@ -14,17 +14,7 @@ import type { Secret } from "../sources/objects.ts";
 import { readAuthorities } from "./authorities.ts";
 import { type Mistake, problemAt } from "./mistake.ts";
 import type { Rules } from "./rules.ts";
-
-/** The authorities of one Secret. */
-export interface ClientTrust {
-  /** namespace/name */
-  readonly secret: string;
-  /** SHA-256 over both texts, lower-case hex. */
-  readonly fingerprint: string;
-  /** PEM. */
-  readonly chain: string;
-  readonly revoked: string | null;
-}
+import type { ClientTrust } from "./trust.ts";
 
 /** By the rules as they were read, while their Secret is the same object: what follows is then the same, too. */
 const known = new WeakMap<Rules, { readonly secret: Secret | undefined; readonly rules: Rules }>();

@@ -2,9 +2,10 @@
  * Reads one Ingress by itself: its policy from the annotations, and its rules as hosts and paths. Nothing here depends on
  * any other object, so the work is done once for each Ingress object and kept as long as the object lives.
  */
-import type { ClientAuthWish } from "../features/client-certificate.ts";
+
 import type { FeatureDefaults } from "../features/feature.ts";
 import { annotationKey, readPolicy } from "../features/registry.ts";
+import type { ClientAuthWish } from "../features/traits.ts";
 import type { CanaryRule } from "../model/canary.ts";
 import type { ClientAuth } from "../model/client-auth.ts";
 import type { Policy } from "../model/policy.ts";
@@ -12,12 +13,11 @@ import type { Problem } from "../model/problem.ts";
 import type { Handshake, UpstreamOptions } from "../model/snapshot.ts";
 import type { Ingress } from "../sources/objects.ts";
 import { type Target, targetOf } from "./backends.ts";
-import type { ClientTrust } from "./client-auth.ts";
 import { problemAt } from "./mistake.ts";
 import { readPath } from "./paths.ts";
 import { onePolicy } from "./policies.ts";
 import { pathField, RulePath } from "./rule-path.ts";
-import type { UpstreamTrust } from "./upstream-tls.ts";
+import type { ClientTrust, UpstreamTrust } from "./trust.ts";
 import { type Wish, wishFor } from "./upstreams.ts";
 
 export interface Rules {

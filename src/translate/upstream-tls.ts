@@ -11,18 +11,11 @@ import { isOverTls } from "../model/upstream-tls.ts";
 import type { Secret } from "../sources/objects.ts";
 import { type AuthorityChain, readAuthorities } from "./authorities.ts";
 import { targetOf } from "./backends.ts";
-import type { ClientTrust } from "./client-auth.ts";
-import { type KeyPair, readKeyPair } from "./key-pair.ts";
+import { readKeyPair } from "./key-pair.ts";
 import { type Mistake, problemAt } from "./mistake.ts";
 import type { Rules } from "./rules.ts";
+import type { ClientTrust, UpstreamTrust } from "./trust.ts";
 import type { Wish } from "./upstreams.ts";
-
-/** What the upstreams of an Ingress need of its Secret; namespace/name. */
-export interface UpstreamTrust {
-  readonly secret: string;
-  readonly pair: KeyPair | null;
-  readonly authorities: AuthorityChain | null;
-}
 
 interface Read {
   readonly secret: Secret | undefined;

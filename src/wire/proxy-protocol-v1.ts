@@ -1,7 +1,7 @@
 /** Version 1 of the PROXY protocol: one line of text. See proxy-protocol.ts. */
 import { addressBytes, addressText, isIpv4, readIpv6 } from "./address.ts";
 import { isPort } from "./authority.ts";
-import type { ConnectionEnd, ProxyHeader } from "./proxy-protocol.ts";
+import type { ConnectionEnd, ProxyHeader } from "./proxied-connection.ts";
 
 /** Bytes of the longest line, CRLF included (section 2.1). */
 const longest = 107;

@@ -1,7 +1,7 @@
 /** Version 2 of the PROXY protocol: a binary header with addresses and fields (TLVs) behind them. See proxy-protocol.ts. */
 import { addressText } from "./address.ts";
 import { crc32c } from "./crc32c.ts";
-import type { ProxyHeader } from "./proxy-protocol.ts";
+import type { ProxyHeader } from "./proxied-connection.ts";
 
 /** What a header begins with: no line of HTTP does, and no TLS record. */
 export const signature = Uint8Array.of(13, 10, 13, 10, 0, 13, 10, 0x51, 0x55, 0x49, 0x54, 10);

@@ -4,13 +4,9 @@
  */
 import { performance } from "node:perf_hooks";
 import { emptySnapshot } from "../../src/model/snapshot.ts";
-import {
-  type AccessLogFormat,
-  formatAccessLine,
-  type LoggedRequest,
-  type LoggedRoute,
-} from "../../src/serve/access-log.ts";
+import { type AccessLogFormat, formatAccessLine } from "../../src/serve/access-log.ts";
 import { AccessLogBatch } from "../../src/serve/log-batch.ts";
+import type { LoggedRequest, LoggedRoute } from "../../src/serve/logged-request.ts";
 import { Metrics } from "../../src/serve/metrics.ts";
 import { SeriesRegistry, SeriesTable } from "../../src/serve/series.ts";
 import { WorkerCounters } from "../../src/serve/shared.ts";

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import type { ConnectionOwner, UpstreamConnection } from "../../src/proxy/connection.ts";
-import { EndpointPool, type PoolCounters } from "../../src/proxy/upstreams.ts";
+import { EndpointPool } from "../../src/proxy/endpoint-pool.ts";
+import type { PoolCounters } from "../../src/proxy/pool-counters.ts";
 import { TimingWheel } from "../../src/proxy/wheel.ts";
 
 const counters: PoolCounters = {

@@ -2,10 +2,11 @@
 import fc from "fast-check";
 import { parseHashKey } from "../../src/features/hash-key.ts";
 import type { Algorithm } from "../../src/model/balance.ts";
-import type { Canary, CanaryRule } from "../../src/model/canary.ts";
+import type { CanaryRule } from "../../src/model/canary.ts";
 import { type ClientAuth, verifications } from "../../src/model/client-auth.ts";
 import { streamKey } from "../../src/model/patch.ts";
 import type { Policy } from "../../src/model/policy.ts";
+import type { Canary } from "../../src/model/snapshot.ts";
 import {
   type Authority,
   type Backend,

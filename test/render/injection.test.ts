@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
-import { configure, type RenderSettings, renderNginx } from "../../src/render/nginx.ts";
+import { configure, renderNginx } from "../../src/render/nginx.ts";
+import type { RenderSettings } from "../../src/render/settings.ts";
 import { parseCommandLine } from "../../src/settings/parse.ts";
 import { ObjectStore } from "../../src/sources/store.ts";
 import { readObject } from "../../src/sources/validate.ts";

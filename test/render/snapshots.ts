@@ -10,7 +10,8 @@ import {
   type Snapshot,
   type Upstream,
 } from "../../src/model/snapshot.ts";
-import { type RenderInput, type RenderSettings, renderNginx } from "../../src/render/nginx.ts";
+import { type RenderInput, renderNginx } from "../../src/render/nginx.ts";
+import type { RenderSettings } from "../../src/render/settings.ts";
 import { parseCommandLine } from "../../src/settings/parse.ts";
 import { findDirectives, type ParsedDirective, parseNginx } from "../support/nginx-parser.ts";
 import { templates } from "../support/templates.ts";

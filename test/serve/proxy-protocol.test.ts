@@ -5,7 +5,8 @@ import { connect as connectHttp2 } from "node:http2";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { headerRefusals, workerLayout } from "../../src/serve/shared.ts";
-import { formatProxyHeader, type ProxiedConnection } from "../../src/wire/proxy-protocol.ts";
+import type { ProxiedConnection } from "../../src/wire/proxied-connection.ts";
+import { formatProxyHeader } from "../../src/wire/proxy-protocol.ts";
 import { connectWithPreamble, type Sending } from "../support/preamble.ts";
 import { answering, ok, TestClient, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 

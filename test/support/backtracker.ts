@@ -2,7 +2,7 @@
  * A backtracking matcher written straight from the meaning of a pattern, which counts its steps: the third opinion beside
  * V8 and re2js, and the judge of the bound that src/router/regex-linear.ts proves. Not fit for long paths: it recurses.
  */
-import type { Pattern } from "../../src/router/regex-syntax.ts";
+import type { Pattern } from "../../src/router/regex-shape.ts";
 
 export interface Backtracking {
   /** [whole, $1, …]; null when the path does not match. */

@@ -1,11 +1,12 @@
 /** Endpoints without sockets, for tests of the choice among them: a clock that is set, numbers that a seed gives. */
 import type { Exchange } from "../../src/features/exchange.ts";
 import type { BalanceOptions } from "../../src/model/balance.ts";
-import { type Balancer, makeBalancer } from "../../src/proxy/balance/balancer.ts";
+import type { Balancer } from "../../src/proxy/balance/balancer.ts";
 import { Load, privatePlace } from "../../src/proxy/balance/load.ts";
+import { makeBalancer } from "../../src/proxy/balance/make-balancer.ts";
 import { Member } from "../../src/proxy/balance/member.ts";
 import { SlowStart } from "../../src/proxy/balance/slow-start.ts";
-import { defaultPoolLimits, EndpointPool } from "../../src/proxy/upstreams.ts";
+import { defaultPoolLimits, EndpointPool } from "../../src/proxy/endpoint-pool.ts";
 import { TimingWheel } from "../../src/proxy/wheel.ts";
 import { request } from "../features/read.ts";
 

@@ -3,7 +3,8 @@ import { isIPv4, isIPv6 } from "node:net";
 import fc from "fast-check";
 import { addressBytes, addressText } from "../../src/wire/address.ts";
 import { crc32c } from "../../src/wire/crc32c.ts";
-import { formatProxyHeader, type ProxyHeader, readProxyHeader } from "../../src/wire/proxy-protocol.ts";
+import type { ProxyHeader } from "../../src/wire/proxied-connection.ts";
+import { formatProxyHeader, readProxyHeader } from "../../src/wire/proxy-protocol.ts";
 
 const signature = "0d0a0d0a000d0a515549540a";
 const read = (bytes: Uint8Array | string): ProxyHeader => readProxyHeader(Buffer.from(bytes as string, "latin1"));

@@ -1,14 +1,9 @@
 /**
- * How the endpoint of a request is chosen: one small class an algorithm, made for the options of an upstream. All pass
- * over the endpoints that the request has tried.
+ * How the endpoint of a request is chosen: one small class an algorithm (make-balancer.ts has them all). All pass over the
+ * endpoints that the request has tried.
  */
 import type { Exchange } from "../../features/exchange.ts";
-import type { BalanceOptions } from "../../model/balance.ts";
-import { Ewma } from "./ewma.ts";
-import { Hash } from "./hash.ts";
-import { LeastConnections } from "./least-connections.ts";
 import type { Member } from "./member.ts";
-import { RoundRobin } from "./round-robin.ts";
 import type { SlowStart } from "./slow-start.ts";
 
 export interface Balancer {
@@ -25,17 +20,4 @@ export interface BalancerParts {
   readonly random: () => number;
   /** null: every endpoint has its full share from the start. */
   readonly slowStart: SlowStart | null;
-}
-
-export function makeBalancer({ algorithm }: BalanceOptions, parts: BalancerParts): Balancer {
-  switch (algorithm?.kind) {
-    case undefined:
-      return new RoundRobin(parts);
-    case "ewma":
-      return new Ewma(parts);
-    case "least_conn":
-      return new LeastConnections(parts);
-    case "hash":
-      return new Hash(algorithm, parts);
-  }
 }

@@ -9,7 +9,7 @@ import type { Endpoint, StreamService } from "../../model/snapshot.ts";
 import type { StreamCounters } from "./counters.ts";
 import { DatagramSocket } from "./datagram-socket.ts";
 import { endpointText, type StreamHost, type StreamPort } from "./port.ts";
-import { UdpSession } from "./udp-session.ts";
+import { UdpSession, type UdpSessionOwner } from "./udp-session.ts";
 
 /** Each has a socket of its own. */
 const mostSessions = 4096;
@@ -23,7 +23,7 @@ const avoidFor = 10_000;
 /** Milliseconds of silence after which a session is not waited for at shutdown. */
 const quietFor = 1000;
 
-export class UdpPort implements StreamPort {
+export class UdpPort implements StreamPort, UdpSessionOwner {
   service: StreamService;
   readonly host: StreamHost;
   counters: StreamCounters;

@@ -9,8 +9,7 @@ import { Deadline } from "../../proxy/wheel.ts";
 import { bareAddress } from "../address-set.ts";
 import type { StreamCounters } from "./counters.ts";
 import { DatagramSocket } from "./datagram-socket.ts";
-import { endpointText } from "./port.ts";
-import type { UdpPort } from "./udp-port.ts";
+import { endpointText, type StreamHost } from "./port.ts";
 
 /** Milliseconds that a session which has its answers waits for more to come, either way. */
 const answeredFor = 5000;
@@ -24,12 +23,26 @@ const ofDatagram: ReadonlySet<string> = new Set(["EMSGSIZE", "ENOBUFS", "EAGAIN"
 /** Not the endpoint's fault either: ports can run out, too, which a socket for datagrams finds when it is bound. */
 const ofOurs: ReadonlySet<string> = new Set([...shortages, "EADDRINUSE"]);
 
+/** The port that a session is of. */
+export interface UdpSessionOwner {
+  readonly service: StreamService;
+  readonly host: StreamHost;
+  readonly counters: StreamCounters;
+  /** The endpoint of a new socket; null when there is none. */
+  next(): Endpoint | null;
+  /** Nobody takes datagrams there. */
+  refused(endpoint: Endpoint): void;
+  /** To the client; false: the datagram is lost. */
+  reply(datagram: Uint8Array, address: string, port: number): boolean;
+  ended(session: UdpSession): void;
+}
+
 export class UdpSession {
   /** By which its port knows it. */
   readonly key: string;
   /** Where it goes; "" when there is nobody. */
   endpoint = "";
-  readonly #port: UdpPort;
+  readonly #port: UdpSessionOwner;
   readonly #service: StreamService;
   readonly #counters: StreamCounters;
   readonly #address: string;
@@ -48,7 +61,7 @@ export class UdpSession {
   #upstreams = "";
   #ended = false;
 
-  constructor(port: UdpPort, key: string, client: { readonly address: string; readonly port: number }) {
+  constructor(port: UdpSessionOwner, key: string, client: { readonly address: string; readonly port: number }) {
     const { host, service, counters } = port;
     this.key = key;
     this.#port = port;

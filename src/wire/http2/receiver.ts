@@ -4,15 +4,33 @@
  */
 import type { FrameReader as Frame } from "./frame-reader.ts";
 import { type FieldDecoder, type FieldList, HeadReader } from "./head-reader.ts";
+import type { SessionOptions } from "./options.ts";
 import { errorCode, flag, frameType, largest } from "./protocol.ts";
-import type { Session } from "./session.ts";
-import { Stream } from "./stream.ts";
+import type { SessionOwner } from "./session-owner.ts";
+import type { PeerSettings } from "./settings.ts";
+import { Stream, type StreamSession } from "./stream.ts";
+import type { StreamTable } from "./stream-table.ts";
 
 /** DATA below this length, for nobody, is more work than traffic. */
 const smallFrame = 1_024;
 
+/** The connection that receives. */
+export interface ReceivingSession extends StreamSession {
+  readonly sender: StreamSession["sender"] & { openWindow(streamId: number, bytes: number): void };
+  readonly options: SessionOptions;
+  readonly owner: SessionOwner;
+  readonly peer: PeerSettings;
+  readonly streams: StreamTable;
+  readonly over: boolean;
+  /** Refuses a stream that there is none of, by RST_STREAM. */
+  refuse(streamId: number, code: number): void;
+  /** The peer has sent what is work and no traffic; the code of a connection error when that is too much. */
+  spendIdle(count: number): number | null;
+  earnIdle(count: number): void;
+}
+
 export class Receiver {
-  readonly #session: Session;
+  readonly #session: ReceivingSession;
   readonly #heads: HeadReader;
   readonly #server: boolean;
   readonly #streamWindow: number;
@@ -24,7 +42,7 @@ export class Receiver {
   #continued = 0;
   #continuedEnds = false;
 
-  constructor(session: Session, decoder: FieldDecoder) {
+  constructor(session: ReceivingSession, decoder: FieldDecoder) {
     const { role, limits, streamWindow, connectionWindow } = session.options;
     this.#session = session;
     this.#heads = new HeadReader(decoder, limits);

@@ -2,21 +2,10 @@
  * What a connection sends: heads at once, bodies as far as the peer's windows and the socket allow, the streams that wait in
  * turn, one frame each. Priorities are ignored: what they were is deprecated (RFC 9113, 5.3.2). Hot. RFC 9113, 5.2 and 6.9.
  */
+import type { FieldEncoder } from "./field-encoder.ts";
 import { type BlockPool, enough, Output } from "./output.ts";
 import { defaultWindow, flag, frameAtMost, frameHeaderLength, frameType } from "./protocol.ts";
 import type { Stream } from "./stream.ts";
-
-/** HPACK's encoder (src/wire/hpack), one a connection. */
-export interface FieldEncoder {
-  /** The table that the peer allows, in bytes. */
-  setMaxTableSize(size: number): void;
-  begin(): void;
-  field(name: string, value: string, sensitive?: boolean): void;
-  /** "Name: value\r\n" lines; `neverIndexed`: see FieldList. */
-  fieldLines(lines: string, neverIndexed?: readonly string[]): void;
-  /** Valid until the next begin(). */
-  finish(): Buffer;
-}
 
 /** With its header, a frame of DATA is one record of TLS: a client needs no other to use it. */
 const dataAtMost = frameAtMost - frameHeaderLength;

@@ -4,13 +4,14 @@
  * socket reads and takes away what is to be written. Bodies and heads are receiver.ts's and sender.ts's.
  */
 import { Budget } from "./budget.ts";
+import type { FieldEncoder } from "./field-encoder.ts";
 import { type FrameReader as Frame, FrameReader } from "./frame-reader.ts";
 import type { FieldDecoder } from "./head-reader.ts";
 import type { SessionOptions } from "./options.ts";
 import type { BlockPool } from "./output.ts";
 import { defaultWindow, errorCode, flag, frameType, largest, type Offence, preface } from "./protocol.ts";
-import { dependsOnItself, Receiver } from "./receiver.ts";
-import { type FieldEncoder, Sender } from "./sender.ts";
+import { dependsOnItself, Receiver, type ReceivingSession } from "./receiver.ts";
+import { Sender } from "./sender.ts";
 import type { SessionOwner } from "./session-owner.ts";
 import { PeerSettings, readSettings, settingsPayload } from "./settings.ts";
 import { Stream, type StreamHandler } from "./stream.ts";
@@ -19,7 +20,7 @@ import { StreamTable } from "./stream-table.ts";
 /** Bytes of our encoder's table, where the peer allows as many. */
 const tableAtMost = 4096;
 
-export class Session {
+export class Session implements ReceivingSession {
   readonly options: SessionOptions;
   /** What the peer has told of itself. */
   readonly peer = new PeerSettings();

@@ -3,9 +3,10 @@
  * of it. Its states are told by three facts: whether either side has ended, and whether it is over (RFC 9113, 5.1).
  */
 import { ByteQueue } from "./byte-queue.ts";
+import type { FieldEncoder } from "./field-encoder.ts";
 import type { FieldList } from "./head-reader.ts";
+import type { BlockPool } from "./output.ts";
 import { errorCode } from "./protocol.ts";
-import type { Session } from "./session.ts";
 
 /** Whoever uses a stream. After streamClosed() nothing more is called. */
 export interface StreamHandler {
@@ -21,12 +22,37 @@ export interface StreamHandler {
   streamClosed(code: number): void;
 }
 
+/** What the connection does for its streams. */
+export interface StreamSession {
+  readonly sender: StreamSender;
+  /** Streams that are not over. */
+  readonly streamCount: number;
+  /** Ends a stream by RST_STREAM. */
+  reset(stream: Stream, code: number): void;
+  /** A stream is over; code -1: both sides have ended. */
+  close(stream: Stream, code: number): void;
+  /** So many bytes of a body need no more room. */
+  consumed(stream: Stream, bytes: number): void;
+  /** A mistake of the peer on one stream. */
+  streamError(stream: Stream, code: number): void;
+  /** A mistake of the peer that only the owner of a stream sees. */
+  countMistake(): void;
+}
+
+interface StreamSender {
+  readonly pool: BlockPool;
+  readonly encoder: FieldEncoder;
+  head(stream: Stream, block: Buffer, ended: boolean): void;
+  write(stream: Stream, part: Buffer): void;
+  end(stream: Stream, trailers: string): void;
+}
+
 const nobody: StreamHandler = { head() {}, data() {}, ended() {}, progressed() {}, streamClosed() {} };
 
 /** Fields that say so are the connection's own; what else is public is for the owner. */
 export class Stream {
   readonly id: number;
-  readonly session: Session;
+  readonly session: StreamSession;
   handler: StreamHandler = nobody;
   /** The peer has ended its side. Read only. */
   remoteEnded = false;
@@ -63,7 +89,7 @@ export class Stream {
   /** It is over, and what is held is still to be given: see outlive(). */
   #outlives = false;
 
-  constructor(session: Session, id: number, receiveWindow: number, sendWindow: number) {
+  constructor(session: StreamSession, id: number, receiveWindow: number, sendWindow: number) {
     this.session = session;
     this.queue = new ByteQueue(session.sender.pool);
     this.id = id;
