@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { chooseNames, readOptions } from "./options.ts";
 
 describe("the benchmark's options", () => {
-  it("run everything in five rounds of six seconds when nothing is said", () => {
+  it("run everything in five rounds of four seconds when nothing is said", () => {
     const { warmUp, ...options } = accepted([]);
     assert.deepEqual(options, {
       quick: false,
       rounds: 5,
-      duration: 6,
+      duration: 4,
       workloads: [],
       peers: [],
       against: null,

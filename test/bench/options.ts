@@ -21,14 +21,15 @@ export interface BenchOptions {
 
 export const usage = `npm run bench -- [options]
 
-CPU time per operation of Sluice and its peers on the same routes; docs/benchmarks.md tells how.
+CPU time per operation of Sluice and its peers on the same routes; docs/benchmarks.md tells how. Without options it takes
+three quarters of an hour, in which the machine should have nothing else to do.
 
   --quick               some workloads and peers, fewer and shorter rounds: under 3 minutes
   --workload NAME       only this one; repeatable
   --peer NAME           only this one; repeatable
   --against REV         compare with Sluice at this revision, without other peers unless they are named
   --rounds COUNT        how often each subject is loaded (5)
-  --duration SECONDS    how long each time (6, 60 at most)
+  --duration SECONDS    how long each time (4, 60 at most)
   --write               write docs/benchmarks.md and its chart
   --assert              exit with 1 when a bound that must hold is missed
 `;
@@ -50,7 +51,7 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
     },
   });
   if (values.help) return "help";
-  const duration = count("duration", values.duration ?? (values.quick ? "2" : "6"), 60);
+  const duration = count("duration", values.duration ?? (values.quick ? "2" : "4"), 60);
   return {
     quick: values.quick,
     rounds: count("rounds", values.rounds ?? (values.quick ? "3" : "5"), 100),
