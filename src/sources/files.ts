@@ -11,6 +11,7 @@ import { type Reading, readFiles, readInput } from "./files/content.ts";
 import { Manifest } from "./files/manifest.ts";
 import { MergedManifests } from "./files/merge.ts";
 import { type Scan, scan } from "./files/scan.ts";
+import { Turns } from "./files/turns.ts";
 import { DirectoryWatch } from "./files/watch.ts";
 import type { Source } from "./source.ts";
 import type { ObjectStore } from "./store.ts";
@@ -38,10 +39,12 @@ export interface FileTiming {
   readonly longest: number;
   /** Everything is looked at this often; less often when looking takes long. */
   readonly poll: number;
+  /** And this often where the system tells of changes, but for the rare one that it cannot know or forgets. */
+  readonly watchedPoll: number;
 }
 
 /** A change is in the store some 20 ms after the write ended; writers that pause for longer are seen half-way. */
-const usualTiming: FileTiming = { quiet: 15, longest: 250, poll: 2000 };
+const usualTiming: FileTiming = { quiet: 15, longest: 250, poll: 2000, watchedPoll: 30_000 };
 
 /** Passes in a row that wait for what is on the move; a file that never rests must not hold up all others. */
 const mostDeferrals = 3;
@@ -100,7 +103,7 @@ export class FileSource implements Source {
   /** Reads everything once; resolves when it is in the store. Standard input is read to its end first. */
   async start(): Promise<void> {
     if (this.#input !== null) {
-      await readInput(this.#input, this.#options.input);
+      await readInput(this.#input, this.#options.input, new Turns("starting"));
       this.#merged.set(this.#input);
     }
     this.#rescan = true;
@@ -136,16 +139,20 @@ export class FileSource implements Source {
    */
   async #look(first: boolean): Promise<void> {
     if (this.#stopped) return;
+    const turns = new Turns(first ? "starting" : "serving");
     const touched = this.#touched;
     const survey = await this.#survey(touched);
     const patient = !first && this.#deferrals < mostDeferrals;
     if (patient && survey.unsigned) return this.#defer(touched, survey);
-    const readings = await readFiles(survey.stale);
+    const readings = await readFiles(survey.stale, turns);
     if (this.#stopped) return;
     if (patient && readings.some(({ settled }) => !settled)) return this.#defer(touched, survey);
     this.#deferrals = 0;
     for (const path of survey.gone) this.#forget(path);
-    for (const reading of readings) await this.#take(reading, first);
+    for (const reading of readings) {
+      await this.#take(reading, first, turns);
+      await turns.next();
+    }
     const changed = readings.length > 0 || survey.gone.length > 0;
     if ((changed || first || !sameValue(this.#pathProblems, survey.problems)) && !this.#stopped) {
       this.#pathProblems = survey.problems;
@@ -189,7 +196,7 @@ export class FileSource implements Source {
     this.#pathByAbsolute.delete(resolve(path));
   }
 
-  async #take({ path, content, settled }: Reading, first: boolean): Promise<void> {
+  async #take({ path, content, settled }: Reading, first: boolean, turns: Turns): Promise<void> {
     if (!settled) {
       this.#noticed(null);
       if (!first) return;
@@ -198,7 +205,7 @@ export class FileSource implements Source {
     this.#files.set(path, known);
     this.#pathByAbsolute.set(resolve(path), path);
     known.identity = settled ? content.identity : "";
-    if ("bytes" in content) await known.manifest.update(content.bytes);
+    if ("bytes" in content) await known.manifest.update(content.bytes, turns);
     else known.manifest.fail(1, content.reason);
     this.#merged.set(known.manifest);
   }
@@ -206,7 +213,9 @@ export class FileSource implements Source {
   #pollLater(lookTook: number): void {
     if (this.#pollTimer !== null) clearTimeout(this.#pollTimer);
     if (this.#stopped) return;
-    this.#pollTimer = setTimeout(() => this.#noticed(null), Math.max(this.#timing.poll, lookTook * pollShare));
+    const { poll, watchedPoll } = this.#timing;
+    const wait = this.#watch.reliable ? Math.max(watchedPoll, poll) : poll;
+    this.#pollTimer = setTimeout(() => this.#noticed(null), Math.max(wait, lookTook * pollShare));
     this.#pollTimer.unref();
   }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import legacy, { mkdtempSync, rmSync } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
@@ -51,7 +52,7 @@ describe("the file source", () => {
   /** Started, with a poll so rare that the watches alone must notice what happens, unless a test says otherwise. */
   async function started(paths: readonly string[], options: Partial<FileSourceOptions> = {}): Promise<ObjectStore> {
     const store = new ObjectStore();
-    const timing = { quiet: 15, longest: 250, poll: 1_000_000 };
+    const timing = { quiet: 15, longest: 250, poll: 1_000_000, watchedPoll: 1_000_000 };
     const source = new FileSource({ store, paths, timing, ...options });
     running.push(source);
     await source.start();
@@ -142,7 +143,9 @@ describe("the file source", () => {
 
   it("follows an editor that moves the old file away before it writes the new one", async () => {
     await fs.writeFile(at("a.yaml"), service("a", 1));
-    const store = await started([at("a.yaml")], { timing: { quiet: 150, longest: 3000, poll: 1_000_000 } });
+    const store = await started([at("a.yaml")], {
+      timing: { quiet: 150, longest: 3000, poll: 1_000_000, watchedPoll: 1_000_000 },
+    });
     let least = 1;
     store.onChange(() => {
       least = Math.min(least, names(store).length);
@@ -154,7 +157,9 @@ describe("the file source", () => {
   });
 
   it("sees a file whole that is written bit by bit", async () => {
-    const store = await started([directory], { timing: { quiet: 300, longest: 10_000, poll: 1_000_000 } });
+    const store = await started([directory], {
+      timing: { quiet: 300, longest: 10_000, poll: 1_000_000, watchedPoll: 1_000_000 },
+    });
     const seen: number[] = [];
     store.onChange(() => seen.push(names(store).length));
     const file = await fs.open(at("a.yaml"), "w");
@@ -199,7 +204,9 @@ describe("the file source", () => {
   });
 
   it("tells one change for all files that change together", async () => {
-    const store = await started([directory], { timing: { quiet: 100, longest: 5000, poll: 1_000_000 } });
+    const store = await started([directory], {
+      timing: { quiet: 100, longest: 5000, poll: 1_000_000, watchedPoll: 1_000_000 },
+    });
     let changes = 0;
     store.onChange(() => {
       changes += 1;
@@ -368,7 +375,9 @@ describe("the file source", () => {
   it("is not held up by a file that never rests", async () => {
     await fs.writeFile(at("a.yaml"), service("a", 1));
     await fs.writeFile(at("busy.yaml"), service("busy"));
-    const store = await started([directory], { timing: { quiet: 10, longest: 40, poll: 1_000_000 } });
+    const store = await started([directory], {
+      timing: { quiet: 10, longest: 40, poll: 1_000_000, watchedPoll: 1_000_000 },
+    });
     const writer = setInterval(() => legacy.appendFileSync(at("busy.yaml"), "# more\n"), 1);
     try {
       for (let port = 2; port < 6; port += 1) {
@@ -405,6 +414,47 @@ describe("the file source", () => {
     assert.deepEqual(skipped, [`${at("a.yaml")}:1: Pod default/p of "v1" is skipped: Sluice does not read this kind`]);
   });
 
+  it("reads what is in a directory that took the place of a file", async () => {
+    await fs.writeFile(at("a.yaml"), service("a"));
+    await fs.mkdir(at(".ready"));
+    await fs.writeFile(at(".ready", "b.yaml"), service("b"));
+    const store = await started([directory]);
+    legacy.rmSync(at("a.yaml"));
+    legacy.renameSync(at(".ready"), at("a.yaml"));
+    await named(store, "b");
+    await content(store);
+  });
+
+  it("does not wait for a pipe that took the place of a file", async () => {
+    await fs.writeFile(at("a.yaml"), service("a"));
+    execFileSync("mkfifo", [at(".pipe")]);
+    const store = await started([directory]);
+    legacy.renameSync(at(".pipe"), at("a.yaml"));
+    await complained(store, /a\.yaml: neither a file nor a directory/);
+    await fs.writeFile(at("b.yaml"), service("b"));
+    await until(store, "b", () => names(store).includes("b"));
+  });
+
+  it("looks at everything seldom where the system tells of changes, and finds what it did not tell", async function () {
+    if (process.platform !== "linux") this.skip();
+    await fs.writeFile(at("a.yaml"), service("a", 1));
+    // Another name of the file, in a directory that nobody watches.
+    const elsewhere = mkdtempSync(join(tmpdir(), "sluice-files-"));
+    await fs.link(at("a.yaml"), join(elsewhere, "same"));
+    const store = await started([directory], { timing: { quiet: 10, longest: 100, poll: 20, watchedPoll: 400 } });
+    try {
+      // The first may be found by the look that follows the start.
+      await fs.writeFile(join(elsewhere, "same"), service("a", 2));
+      await ported(store, "a", 2);
+      const began = performance.now();
+      await fs.writeFile(join(elsewhere, "same"), service("a", 3));
+      await ported(store, "a", 3);
+      assert.ok(performance.now() - began > 200, "found by the seldom look alone");
+    } finally {
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+
   it("keeps objects below a directory that cannot be read for a while", async () => {
     await fs.mkdir(at("m", "sub"), { recursive: true });
     await fs.writeFile(at("m", "sub", "a.yaml"), service("a"));
@@ -427,7 +477,9 @@ describe("the file source", () => {
     syncBuiltinESMExports();
     try {
       await fs.writeFile(at("a.yaml"), service("a", 1));
-      const store = await started([directory], { timing: { quiet: 10, longest: 100, poll: 20 } });
+      const store = await started([directory], {
+        timing: { quiet: 10, longest: 100, poll: 20, watchedPoll: 1_000_000 },
+      });
       await fs.writeFile(at("a.yaml"), service("a", 2));
       await ported(store, "a", 2);
       await fs.writeFile(at("b.yaml"), service("b"));

@@ -7,13 +7,11 @@ import type { ObjectRef, Problem } from "../../model/problem.ts";
 import type { KubernetesObject } from "../objects.ts";
 import { expandLists, type ReadResult, readObject } from "../validate.ts";
 import { type Part, parsePart, splitManifest } from "./documents.ts";
+import { Turns } from "./turns.ts";
 import type { Unparsable } from "./yaml.ts";
 
 /** Bytes. A larger file is not read: parsing it would hold up everything else for many seconds. */
 export const largestFile = 32 * 1024 * 1024;
-
-/** Milliseconds of parsing after which other work gets its turn. */
-const longestTurn = 20;
 
 /** What one part of the file holds; its first character stands on `line`. */
 interface ReadPart {
@@ -68,9 +66,9 @@ export class Manifest {
   }
 
   /** Takes the file's new content. Resolves when it is in force, or its fault is known; never rejects. */
-  async update(bytes: Uint8Array): Promise<void> {
+  async update(bytes: Uint8Array, turns = new Turns("starting")): Promise<void> {
     try {
-      await this.read(bytes);
+      await this.read(bytes, turns);
     } catch (error) {
       // A bug of ours in reading one file must not end the process that serves all others.
       this.fail(1, `sluice failed to read it (${String(error)}); report this with the file, and write it differently`);
@@ -78,7 +76,7 @@ export class Manifest {
   }
 
   /** As update, but a bug of ours rejects. */
-  async read(bytes: Uint8Array): Promise<void> {
+  async read(bytes: Uint8Array, turns = new Turns("starting")): Promise<void> {
     const text = decode(bytes);
     if (text === null) return this.fail(1, "the file is not UTF-8 text; save it as UTF-8");
     // A shell empties a file before the command behind the redirection writes it, seconds later perhaps.
@@ -87,7 +85,6 @@ export class Manifest {
     }
     const parts = new Map<string, ReadPart>();
     const results: LocatedResult[] = [];
-    let turn = performance.now();
     for (const part of splitManifest(text)) {
       const digest = hash("sha256", part.text, "base64");
       const known = this.#parts.get(digest);
@@ -96,10 +93,7 @@ export class Manifest {
       parts.set(digest, read);
       // Not as arguments of push: a list may have more entries than a call may have arguments.
       for (const result of read.results) results.push(result);
-      if (performance.now() - turn > longestTurn) {
-        await new Promise(setImmediate);
-        turn = performance.now();
-      }
+      await turns.next();
     }
     this.#accept(results);
     this.#parts = parts;
@@ -166,9 +160,11 @@ function refKey(ref: ObjectRef): string {
   return JSON.stringify([ref.kind, ref.namespace, ref.name]);
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 function decode(bytes: Uint8Array): string | null {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     return null;
   }
