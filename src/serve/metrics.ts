@@ -19,6 +19,12 @@ export interface MetricsSource {
   gauges(): Gauges;
 }
 
+/**
+ * Milliseconds between two looks of prom-client at the main thread's event loop. Each wakes a thread that mostly sleeps, and a worker
+ * has to wait where both share a core: at its usual 10 that is all that the main thread does while nothing changes.
+ */
+const loopSample = 50;
+
 /** Chars of text that are made before the event loop gets its turn: about a millisecond's work. */
 const pieceLength = 128 * 1024;
 
@@ -37,7 +43,7 @@ export class Metrics {
     for (const metric of metrics) {
       if (isPlain(metric)) this.#register(metric);
     }
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: loopSample });
   }
 
   get contentType(): string {
@@ -122,7 +128,8 @@ its series stay for ten minutes, so that the last requests are scraped, and then
 counted where requests without a route are, with empty labels. Values are summed over workers except where \`worker\` is a label.
 
 Beside these, prom-client's metrics of the process are exported: \`process_*\` for the whole process (CPU, memory, file
-descriptors), \`nodejs_*\` for the main thread (event loop, heap, garbage collection), which carries no traffic.
+descriptors), \`nodejs_*\` for the main thread (event loop, heap, garbage collection), which carries no traffic. \`nodejs_eventloop_lag_*\` but for
+\`nodejs_eventloop_lag_seconds\` are intervals of a timer of ${loopSample} ms, and so ${loopSample / 1000} where nothing was late.
 
 | Name | Type | Labels | Meaning |
 | --- | --- | --- | --- |
