@@ -234,11 +234,12 @@ export class Controller {
 
   async #publish(translation: Translation): Promise<void> {
     const inForce = this.#inForce;
+    const before = this.#previous;
     const changedAt = this.#changedAt ?? this.#clock.elapsed();
     this.#previous = translation;
     this.#changedAt = null;
     this.#tellProblems(translation);
-    this.#parts.names.set(translation.externalNames);
+    if (before?.externalNames !== translation.externalNames) this.#parts.names.set(translation.externalNames);
     this.#scheduleRecheck(translation.recheckAt);
     // First, so that a Snapshot made by other settings never meets the settings before them.
     this.#configure();

@@ -4,7 +4,10 @@ export interface Clock {
   now(): number;
   /** Milliseconds that only go forward, for measuring. */
   elapsed(): number;
-  /** Runs once after that many milliseconds, 0 meaning after the events at hand; returns what cancels it. */
+  /**
+   * Runs once after that many milliseconds, 0 meaning as soon as others have had their turn: the events at hand, and the
+   * workers' threads, where they share a core with this one. Returns what cancels it.
+   */
   after(delay: number, run: () => void): () => void;
 }
 
@@ -15,11 +18,8 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
   after: (delay, run) => {
-    if (delay <= 0) {
-      const immediate = setImmediate(run);
-      return () => clearImmediate(immediate);
-    }
-    const timer = setTimeout(run, Math.min(delay, longestDelay));
+    // A millisecond at least, for the system takes a core from a thread that sleeps, and from no other before its slice ends.
+    const timer = setTimeout(run, Math.min(Math.max(delay, 1), longestDelay));
     return () => clearTimeout(timer);
   },
 };

@@ -15,7 +15,8 @@ export interface SnapshotPatch {
   readonly streams: Changes<StreamService>;
   /** The whole list; null: unchanged. */
   readonly tls: readonly TlsHost[] | null;
-  readonly defaultBackend: Backend;
+  /** Null: unchanged. */
+  readonly defaultBackend: Backend | null;
   readonly defaultCertificate: string | null;
 }
 
@@ -34,7 +35,7 @@ export function diffSnapshots(before: Snapshot, after: Snapshot): SnapshotPatch 
     authorities: diffList(before.authorities, after.authorities, certificateKey),
     streams: diffList(before.streams, after.streams, streamKey),
     tls: before.tls === after.tls ? null : after.tls,
-    defaultBackend: after.defaultBackend,
+    defaultBackend: before.defaultBackend === after.defaultBackend ? null : after.defaultBackend,
     defaultCertificate: after.defaultCertificate,
   };
 }
@@ -65,24 +66,43 @@ function certificateKey(certificate: Certificate | Authority): string {
   return certificate.fingerprint;
 }
 
-/** Both lists ascend by key, so one walk over both suffices. */
+/** Both lists ascend by key, so one walk over both suffices; after a change of endpoints nearly all is the same at either end. */
 function diffList<T>(before: readonly T[], after: readonly T[], key: (entry: T) => string): Changes<T> {
   if (before === after) return { set: [], gone: [] };
+  const same = commonStart(before, after);
+  const last = commonEnd(before, after, same);
+  const rest = before.slice(same, before.length - last);
   const set: T[] = [];
   const gone: string[] = [];
   let old = 0;
-  for (const entry of after) {
+  for (const entry of after.slice(same, after.length - last)) {
     const name = key(entry);
-    let previous = before[old];
+    let previous = rest[old];
     while (previous !== undefined && key(previous) < name) {
       gone.push(key(previous));
-      previous = before[++old];
+      previous = rest[++old];
     }
     if (previous !== undefined && key(previous) === name) old++;
     if (previous !== entry) set.push(entry);
   }
-  for (const entry of before.slice(old)) gone.push(key(entry));
+  for (const entry of rest.slice(old)) gone.push(key(entry));
   return { set, gone };
+}
+
+/** How many entries are the same in front. */
+function commonStart<T>(before: readonly T[], after: readonly T[]): number {
+  const most = Math.min(before.length, after.length);
+  let same = 0;
+  while (same < most && before[same] === after[same]) same++;
+  return same;
+}
+
+/** How many are the same at the end, those in front not counted. */
+function commonEnd<T>(before: readonly T[], after: readonly T[], start: number): number {
+  const most = Math.min(before.length, after.length) - start;
+  let same = 0;
+  while (same < most && before[before.length - 1 - same] === after[after.length - 1 - same]) same++;
+  return same;
 }
 
 function applyChanges<T>(before: readonly T[], changes: Changes<T>, key: (entry: T) => string): readonly T[] {

@@ -118,12 +118,17 @@ export class WorkerPlane implements Plane {
     this.#tls.add(patch, keys);
     for (const upstream of patch.upstreams.set) this.upstreams.set(upstream);
     this.#hosts = applyHosts(this.#hosts, patch.hosts);
-    const compile: RouteValue<LiveRoute> = (route, host, captures) => this.#compile(route, host, captures);
-    if (!isEmpty(patch.hosts)) this.#table = compileTable({ hosts: this.#hosts }, compile, this.#table);
-    this.#defaultBackend = patch.defaultBackend;
-    this.routes = { asked: new AskedHosts(this.#table), unmatched: this.#unmatched() };
+    // Other endpoints alone leave the routes as they are, and what is remembered of the hosts that were asked for.
+    if (!isEmpty(patch.hosts) || patch.defaultBackend !== null) this.#reroute(patch);
     for (const key of patch.upstreams.gone) this.upstreams.remove(key);
     this.#tls.drop(patch);
+  }
+
+  #reroute({ hosts, defaultBackend }: SnapshotPatch): void {
+    const compile: RouteValue<LiveRoute> = (route, host, captures) => this.#compile(route, host, captures);
+    if (!isEmpty(hosts)) this.#table = compileTable({ hosts: this.#hosts }, compile, this.#table);
+    this.#defaultBackend = defaultBackend ?? this.#defaultBackend;
+    this.routes = { asked: new AskedHosts(this.#table), unmatched: this.#unmatched() };
   }
 
   /** For requests from now on. */

@@ -132,23 +132,39 @@ export function refreshEndpoints(
   services: ReadonlySet<string>,
 ): Translation {
   if (previous.recheckAt !== null && input.now >= previous.recheckAt) return translate(input, previous);
-  const upstreams = [...previous.snapshot.upstreams];
-  const streams = refreshStreams(input, previous.snapshot.streams, services);
+  const before = previous.snapshot;
+  const streams = refreshStreams(input, before.streams, services);
   if (streams === null) return translate(input, previous);
+  const fresh = new Map<number, Upstream>();
   let { problems } = previous;
   for (const id of services) {
-    const [from, to] = rangeOf(upstreams, id);
+    const [from, to] = rangeOf(before.upstreams, id);
     if (from === to && !streams.some((stream) => serviceId(stream) === id)) continue;
     const service = input.objects.services.get(id);
     for (let at = from; at < to; at++) {
-      const fresh = refreshed(upstreams[at], service, input);
+      const upstream = refreshed(before.upstreams[at], service, input);
       // The Service itself changed, so routes do too.
-      if (fresh === null) return translate(input, previous);
-      upstreams[at] = fresh;
+      if (upstream === null) return translate(input, previous);
+      if (upstream !== before.upstreams[at]) fresh.set(at, upstream);
     }
     if (service?.type === "ExternalName") problems = rejudge(problems, service, input.resolved);
   }
-  return shareTranslation(previous, { ...previous, snapshot: { ...previous.snapshot, upstreams, streams }, problems });
+  // What nothing happened to is the same list, and need not be compared entry by entry.
+  const upstreams = fresh.size === 0 ? before.upstreams : replaced(before.upstreams, fresh);
+  const snapshot: Snapshot = { ...before, upstreams, streams: shareSorted(before.streams, streams, compareStreams) };
+  const next: Translation = {
+    ...previous,
+    snapshot: sameFields(before, snapshot) ? before : snapshot,
+    problems: shareSorted(previous.problems, problems, compareProblems),
+  };
+  return sameFields(previous, next) ? previous : next;
+}
+
+/** `fresh` by the place in the list. */
+function replaced(upstreams: readonly Upstream[], fresh: ReadonlyMap<number, Upstream>): readonly Upstream[] {
+  const copy = [...upstreams];
+  for (const [at, upstream] of fresh) copy[at] = upstream;
+  return copy;
 }
 
 /** Null when a Service itself changed. */

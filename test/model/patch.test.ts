@@ -44,6 +44,15 @@ describe("a patch between two Snapshots", () => {
     assert.equal(applyHosts(snapshot.hosts, patch.hosts), snapshot.hosts);
   });
 
+  it("tells the default backend only where it is another", () => {
+    const snapshot: Snapshot = {
+      ...emptySnapshot,
+      defaultBackend: { kind: "unavailable", reason: "none", service: null },
+    };
+    assert.equal(diffSnapshots(snapshot, { ...snapshot }).defaultBackend, null);
+    assert.equal(diffSnapshots(emptySnapshot, snapshot).defaultBackend, snapshot.defaultBackend);
+  });
+
   it("names streams so that text has the order of ports", () => {
     const keys = [9, 80, 443, 8080, 65_535].map((port) => streamKey({ protocol: "tcp", port }));
     assert.deepEqual(keys, keys.toSorted(compareText));
