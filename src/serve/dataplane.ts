@@ -10,6 +10,7 @@ import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
 import { passedIdentities } from "./front/passthrough.ts";
 import { Health, type HealthState } from "./health/health.ts";
+import { sharesPorts, socketsOf } from "./listening-sockets.ts";
 import { LoadRegistry } from "./loads.ts";
 import { type UnavailablePort, type WorkerSettings, workerSettings } from "./messages.ts";
 import { snapshotLabels } from "./route-labels.ts";
@@ -106,7 +107,12 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       for (const listener of portListeners) listener();
     },
   });
-  const on = await workers.start(bindAddress, httpPort, httpsPort);
+  const on = await workers.start({
+    address: bindAddress,
+    http: httpPort,
+    https: httpsPort,
+    ...socketsOf(count, process.platform),
+  });
   let revision = 0;
   let last: Snapshot | null = null;
   const inForce = (wanted: number): Promise<void> =>
@@ -184,10 +190,10 @@ function streamsOf({ streams, hosts }: Snapshot, port: number): readonly StreamI
   return [...streams, ...passedIdentities(hosts, port)];
 }
 
-/** Several threads on one port need SO_REUSEPORT, which shares connections out on Linux alone. */
+/** Several threads on one port need it. */
 function workerCount(wanted: number, platform: string, log: Log): number {
   const count = wanted === 0 ? availableParallelism() : wanted;
-  if (platform === "linux" || count === 1) return count;
+  if (sharesPorts(platform) || count === 1) return count;
   if (wanted > 1) log.warn("only Linux shares a port between workers; one worker is started", { wanted });
   return 1;
 }

@@ -24,6 +24,14 @@ export function listenFailure(error: ListenError, flags: ListenFlags): string {
   return `cannot listen on ${place} (${code}): ${reason(code, flags)}`;
 }
 
+/** Of the ports for HTTP and HTTPS. */
+export function placeFailure(error: ListenError, { http }: { readonly http: number }): string {
+  return listenFailure(error, {
+    port: error.port === http ? "--http-port" : "--https-port",
+    address: "--bind-address",
+  });
+}
+
 function reason(code: string, { port, address }: ListenFlags): string {
   switch (code) {
     case "EADDRINUSE":

@@ -2,7 +2,7 @@
  * A worker's listening sockets and what it has accepted: plain and TLS, each connection an Http1Connection. Closing goes in
  * steps, so that nothing under way is lost: last responses, then listeners, then tunnels, then force.
  */
-import { createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Host } from "../model/snapshot.ts";
 import type { Peer } from "../proxy/exchange.ts";
@@ -24,6 +24,7 @@ import type { RefusedHeader, ToldClient } from "./front/proxy-header.ts";
 import { withEarly } from "./front/with-early.ts";
 import { Http1Connection } from "./http1.ts";
 import { Http2Connection } from "./http2.ts";
+import { ListeningSockets } from "./listening-sockets.ts";
 import type { ListenOn, WorkerSettings } from "./messages.ts";
 import type { StreamHost } from "./stream/port.ts";
 import { bareServerName, TlsHosts, type TlsHostsParts } from "./tls/hosts.ts";
@@ -31,7 +32,6 @@ import type { WorkerPlane } from "./worker-plane.ts";
 
 /** How long idle connections may still bring a request after drain() and new ones are accepted, in milliseconds. */
 const settleFor = 5_000;
-const backlog = 4096;
 
 /** What listeners have to tell the log. */
 export interface ListenerReports {
@@ -51,8 +51,8 @@ export class Listeners implements ConnectionHost {
   readonly #reports: ListenerReports;
   readonly #arrivals: Arrivals;
   readonly #passthrough: PassthroughHosts;
-  readonly #plain: Server;
-  readonly #secure: Server;
+  readonly #plain: ListeningSockets;
+  readonly #secure: ListeningSockets;
   readonly #connections = new Map<ClientConnection, Peer>();
   readonly #tunnels = new Set<Duplex>();
   /** TLS connections within their handshake, which has a time limit of its own. */
@@ -98,9 +98,18 @@ export class Listeners implements ConnectionHost {
       upstream: (key) => plane.upstreams.get(key),
       emptied: () => this.#noticeEmpty(),
     });
-    this.#plain = createServer({ ...options, pauseOnConnect: true }, (socket) => this.#arrivals.plain(socket));
+    const failed = reports.acceptFailed;
+    this.#plain = new ListeningSockets(
+      { ...options, pauseOnConnect: true },
+      (socket) => this.#arrivals.plain(socket),
+      failed,
+    );
     // A client that ends within its handshake has gone: half open, its socket would be kept until the time limit.
-    this.#secure = createServer({ ...options, allowHalfOpen: false }, (socket) => this.#arrivals.secure(socket));
+    this.#secure = new ListeningSockets(
+      { ...options, allowHalfOpen: false },
+      (socket) => this.#arrivals.secure(socket),
+      failed,
+    );
     this.tls = new TlsHosts({
       ...tls,
       listener: {
@@ -120,13 +129,10 @@ export class Listeners implements ConnectionHost {
     });
   }
 
-  /** Resolves with the ports listened on; rejects with the system's error. */
-  async listen(on: ListenOn): Promise<{ http: number; https: number }> {
-    const options = { host: on.address, backlog, ...(on.shared ? { reusePort: true } : {}) };
-    const failed = this.#reports.acceptFailed;
-    const http = await listenOn(this.#plain, { ...options, port: on.http }, failed);
-    const https = await listenOn(this.#secure, { ...options, port: on.https }, failed);
-    return { http, https };
+  /** Rejects with the system's error. */
+  async listen({ address, http, https, shared, sockets }: ListenOn): Promise<void> {
+    await this.#plain.listen({ address, port: http, shared, sockets: sockets.http });
+    await this.#secure.listen({ address, port: https, shared, sockets: sockets.https });
   }
 
   /**
@@ -277,18 +283,4 @@ export class Listeners implements ConnectionHost {
     const given = this.#connections.size + this.#tunnels.size + this.#passthrough.open;
     if (given + this.#arrivals.open + this.#handshakes === 0) this.#emptied?.();
   }
-}
-
-/** `failed` hears of connections that cannot be accepted from then on. */
-function listenOn(server: Server, options: object, failed: (error: Error) => void): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options, () => {
-      server.off("error", reject);
-      // Without a listener an accept() that fails, for want of descriptors say, would end the worker.
-      server.on("error", failed);
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : 0);
-    });
-  });
 }

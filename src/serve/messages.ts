@@ -7,6 +7,7 @@ import type { LogFields } from "../log.ts";
 import type { CompressionSettings } from "../model/compression.ts";
 import type { SnapshotPatch } from "../model/patch.ts";
 import type { TlsSettings } from "../settings/tls.ts";
+import type { Place, StreamPlace } from "./find-ports.ts";
 import type { HealthChange } from "./health/endpoint-health.ts";
 import type { LoadUpdate } from "./loads.ts";
 import type { SeriesUpdate } from "./series.ts";
@@ -92,21 +93,19 @@ export interface WorkerStart {
   readonly index: number;
   readonly workers: number;
   readonly streamSeries: SeriesUpdate;
-  /** Where TCP and UDP services are listened on: as ListenOn says. */
+  /** Where TCP and UDP services are listened on; "::" falls back to "0.0.0.0" where IPv6 is off. */
   readonly streams: Pick<ListenOn, "address" | "shared">;
   readonly selfSigned: KeyPair;
   /** 48 bytes shared by all workers, so that a session started at one resumes at another. */
   readonly ticketKeys: Uint8Array;
 }
 
-/** Where to listen: ports already chosen or 0. */
-export interface ListenOn {
-  /** "::" falls back to "0.0.0.0" where IPv6 is off. */
-  readonly address: string;
-  readonly http: number;
-  readonly https: number;
-  /** Several threads listen on one port. */
+/** Where to listen, as findPorts has found it. */
+export interface ListenOn extends Place {
+  /** Several sockets, of one thread or more, listen on one port. */
   readonly shared: boolean;
+  /** How many of this thread do, on each port. */
+  readonly sockets: { readonly http: number; readonly https: number };
 }
 
 export type ToWorker =
@@ -123,13 +122,19 @@ export type ToWorker =
   /** Which endpoints may get requests, and which none any more. */
   | { readonly kind: "health"; readonly changes: readonly HealthChange[] }
   | { readonly kind: "listen"; readonly on: ListenOn }
+  /** Answers "claim"; `code` null: it may listen there. */
+  | { readonly kind: "claimed"; readonly claim: number; readonly code: string | null }
   /** Milliseconds. */
   | { readonly kind: "drain"; readonly grace: number };
 
 export type FromWorker =
   /** Answers "apply" and "settings", whose revisions are counted together. */
   | { readonly kind: "applied"; readonly revision: number }
-  | { readonly kind: "listening"; readonly address: string; readonly http: number; readonly https: number }
+  | { readonly kind: "listening" }
+  /** The worker wants to share a port of a service; `claim` tells its claims apart. */
+  | { readonly kind: "claim"; readonly claim: number; readonly place: StreamPlace }
+  /** It does not listen there any more. */
+  | { readonly kind: "released"; readonly place: StreamPlace }
   /** All of the worker's, whenever there are others. */
   | { readonly kind: "unavailable"; readonly ports: readonly UnavailablePort[] }
   | { readonly kind: "failed"; readonly reason: string }

@@ -9,7 +9,7 @@ import { type Offence, offences } from "../wire/http2/protocol.ts";
 import { AccessLog } from "./access-record.ts";
 import { collectAfterLoading } from "./collect.ts";
 import type { RefusedHeader } from "./front/proxy-header.ts";
-import { type ListenError, listenFailure } from "./listen-failure.ts";
+import { type ListenError, placeFailure } from "./listen-failure.ts";
 import { Listeners } from "./listeners.ts";
 import { LoadTable } from "./loads.ts";
 import { AccessLogBatch } from "./log-batch.ts";
@@ -19,6 +19,7 @@ import { rateLimited } from "./rate-limited.ts";
 import { SeriesTable } from "./series.ts";
 import { shareStrings } from "./share-strings.ts";
 import { WorkerCounters } from "./shared.ts";
+import { ClaimRequests } from "./stream/claims.ts";
 import { StreamTable, streamLabels } from "./stream/counters.ts";
 import type { StreamHost } from "./stream/port.ts";
 import { headerRules, StreamPorts } from "./stream/ports.ts";
@@ -80,9 +81,12 @@ function run(start: WorkerStart): void {
   };
   const reports = { acceptFailed, headerRefused: headerReporter(), http2Ended: floodReporter() };
   const listeners = new Listeners(plane, settings, tls, streamHost, reports);
+  const claims = new ClaimRequests((claim, place) => send({ kind: "claim", claim, place }));
   const streams = new StreamPorts({
     host: streamHost,
     listenOn: start.streams,
+    claim: (place) => claims.claim(place),
+    release: (place) => send({ kind: "released", place }),
     unavailable: (ports) => send({ kind: "unavailable", ports }),
   });
   // In the order of the changes, though ports are opened meanwhile.
@@ -128,6 +132,9 @@ function run(start: WorkerStart): void {
       case "listen":
         listen(listeners, message.on);
         return;
+      case "claimed":
+        claims.answered(message.claim, message.code);
+        return;
       case "drain":
         void Promise.all([listeners.drain(message.grace), streams.drain(message.grace)]).then(() => {
           accessLog.flush();
@@ -139,18 +146,10 @@ function run(start: WorkerStart): void {
 }
 
 function listen(listeners: Listeners, on: ListenOn): void {
-  const wanted = on.address;
-  const told = (address: string) => (ports: { http: number; https: number }) =>
-    send({ kind: "listening", address, ...ports });
-  const failed = (error: ListenError) => {
-    const port = error.port === on.http ? "--http-port" : "--https-port";
-    send({ kind: "failed", reason: listenFailure(error, { port, address: "--bind-address" }) });
-  };
-  listeners.listen(on).then(told(wanted), (error: ListenError) => {
-    // A machine without IPv6 has no "::" to listen on; all of IPv4 is what was meant.
-    if (wanted !== "::" || (error.code !== "EAFNOSUPPORT" && error.code !== "EADDRNOTAVAIL")) return failed(error);
-    return listeners.listen({ ...on, address: "0.0.0.0" }).then(told("0.0.0.0"), failed);
-  });
+  listeners.listen(on).then(
+    () => send({ kind: "listening" }),
+    (error: ListenError) => send({ kind: "failed", reason: placeFailure(error, on) }),
+  );
 }
 
 /** Tells failures of upstreams in the log, some a second, and how many it kept to itself. */

@@ -6,10 +6,12 @@ import { Worker } from "node:worker_threads";
 import type { Log } from "../log.ts";
 import { diffSnapshots, type SnapshotPatch, streamKey } from "../model/patch.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
+import { findPorts, type Place } from "./find-ports.ts";
 import type { HealthChange } from "./health/endpoint-health.ts";
 import type { Health } from "./health/health.ts";
 import type { LoadRegistry } from "./loads.ts";
 import type { FromWorker, ListenOn, ToWorker, UnavailablePort, WorkerSettings, WorkerStart } from "./messages.ts";
+import { PortClaims } from "./port-claims.ts";
 import { workerThread } from "./priority.ts";
 import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
 import type { StreamRegistry } from "./stream/counters.ts";
@@ -51,10 +53,13 @@ export interface SeriesUpdates {
 }
 
 interface Slot {
+  readonly index: number;
   worker: Worker;
   startedAt: number;
   acknowledged: number;
-  listening: { address: string; http: number; https: number } | null;
+  /** It has been told to listen: the ports may be its own before it says so. */
+  told: boolean;
+  listening: boolean;
   drained: boolean;
   unavailable: readonly UnavailablePort[];
 }
@@ -71,6 +76,7 @@ export class Workers {
   #revision = 0;
   #listenOn: ListenOn | null = null;
   #closing = false;
+  readonly #claims = new PortClaims();
   /** By index: deaths in a row of young workers. */
   readonly #earlyDeaths: number[] = [];
   readonly #waiting = new Set<() => void>();
@@ -80,11 +86,12 @@ export class Workers {
     this.#settings = options.settings;
   }
 
-  /** Starts the threads and lets them listen; rejects when they cannot. Ports that are 0 are chosen by the first. */
-  async start(address: string, http: number, https: number): Promise<{ address: string; http: number; https: number }> {
-    const shared = this.#options.starts.length > 1;
+  /** Starts the threads and lets them listen; rejects when they cannot. Resolves with where: see findPorts. */
+  async start(wanted: ListenOn): Promise<Place> {
+    const on = { ...wanted, ...(await findPorts(wanted)) };
     try {
-      return await this.#startAll({ address, http, https, shared });
+      await this.#startAll(on);
+      return on;
     } catch (error) {
       // Left alone, those that did start would keep the process alive, and the ports.
       await this.#end();
@@ -92,25 +99,25 @@ export class Workers {
     }
   }
 
-  async #startAll(wanted: ListenOn): Promise<{ address: string; http: number; https: number }> {
-    this.#slots.push(this.#spawn(0));
-    const first = await this.#listen(0, wanted);
-    this.#listenOn = { ...wanted, http: first.http, https: first.https };
-    for (let index = 1; index < this.#options.starts.length; index++) {
-      this.#slots.push(this.#spawn(index));
-      await this.#listen(index, this.#listenOn);
+  async #startAll(on: ListenOn): Promise<void> {
+    for (let index = 0; index < this.#options.starts.length; index++) {
+      const slot = this.#spawn(index);
+      this.#slots.push(slot);
+      this.#letListen(slot, on);
+      await this.#until(() => slot.listening || slot.drained);
+      if (!slot.listening) throw new Error(this.#failure);
+      this.#listenOn = on;
     }
-    return first;
   }
 
   /** The oldest revision that a worker still serves; 0 while one of them does not listen, and so serves nothing. */
   get acknowledged(): number {
-    return Math.min(...this.#slots.map((slot) => (slot.listening === null ? 0 : slot.acknowledged)));
+    return Math.min(...this.#slots.map((slot) => (slot.listening ? slot.acknowledged : 0)));
   }
 
   /** False while connections are refused, for there is no worker to take one. */
   get listening(): boolean {
-    return this.#slots.some((slot) => slot.listening !== null);
+    return this.#slots.some((slot) => slot.listening);
   }
 
   /** The ports of TCP and UDP services that a worker cannot listen on, each once. */
@@ -181,27 +188,39 @@ export class Workers {
     };
     const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: `${workerThread}-${index}` });
     const slot: Slot = {
+      index,
       worker,
       startedAt: performance.now(),
       acknowledged: 0,
-      listening: null,
+      told: false,
+      listening: false,
       drained: false,
       unavailable: [],
     };
     worker.on("message", (message: FromWorker) => this.#received(slot, message));
     worker.on("error", (error) => this.#options.log.error("a worker failed", { worker: index, error }));
-    worker.on("exit", () => this.#exited(index, slot));
+    worker.on("exit", () => this.#exited(slot));
     return slot;
   }
 
-  async #listen(index: number, on: ListenOn): Promise<{ address: string; http: number; https: number }> {
-    const slot = this.#slots[index];
-    if (slot === undefined) throw new Error(`there is no worker ${index}`);
+  #letListen(slot: Slot, on: ListenOn): void {
+    slot.told = true;
     send(slot.worker, { kind: "listen", on });
-    await this.#until(() => slot.listening !== null || slot.drained);
-    if (slot.listening === null) throw new Error(this.#failure);
-    return slot.listening;
   }
+
+  /** While none of ours listened, somebody else may have taken the ports; with a worker of ours there they cannot. */
+  async #letListenAgain(slot: Slot, on: ListenOn): Promise<void> {
+    if (!this.#slots.some(({ told }) => told)) {
+      this.#looking ??= findPorts(on).finally(() => {
+        this.#looking = null;
+      });
+      await this.#looking;
+    }
+    if (!slot.drained) this.#letListen(slot, on);
+  }
+
+  /** Several that are replaced at once must not find each other. */
+  #looking: Promise<unknown> | null = null;
 
   #failure = "the worker ended before it listened";
 
@@ -212,18 +231,23 @@ export class Workers {
         this.#options.acknowledged();
         break;
       case "listening":
-        slot.listening = message;
+        slot.listening = true;
         this.#options.acknowledged();
         break;
       case "unavailable":
         slot.unavailable = message.ports;
         this.#options.unavailableChanged();
         return;
+      case "claim": {
+        const { claim, place } = message;
+        void this.#claims.claim(slot.index, place).then((code) => send(slot.worker, { kind: "claimed", claim, code }));
+        return;
+      }
+      case "released":
+        this.#claims.release(slot.index, message.place);
+        return;
       case "failed":
-        this.#failure = message.reason;
-        slot.drained = true;
-        // One that cannot listen serves nobody; its end makes place for another try.
-        void slot.worker.terminate();
+        this.#failed(slot, message.reason);
         break;
       case "drained":
         slot.drained = true;
@@ -241,11 +265,23 @@ export class Workers {
     this.#tell();
   }
 
-  #exited(index: number, slot: Slot): void {
+  /** One that cannot listen serves nobody; its end makes place for another try. */
+  #failed(slot: Slot, reason: string): void {
+    this.#failure = reason;
     slot.drained = true;
+    // Of a start that fails, whoever started hears.
+    if (this.#listenOn !== null) this.#options.log.error("a worker cannot listen", { worker: slot.index, reason });
+    void slot.worker.terminate();
+  }
+
+  #exited(slot: Slot): void {
+    const { index } = slot;
+    slot.drained = true;
+    slot.told = false;
+    this.#claims.releaseAll(index);
     // It serves nothing any more, so nothing is in force until its successor says so.
     slot.acknowledged = 0;
-    slot.listening = null;
+    slot.listening = false;
     this.#options.loads.reset(index);
     this.#tell();
     // Before the first listens there is nothing to go on with: the start fails.
@@ -260,7 +296,8 @@ export class Workers {
   }
 
   #replace(index: number): void {
-    if (this.#closing || this.#listenOn === null) return;
+    const on = this.#listenOn;
+    if (this.#closing || on === null) return;
     const slot = this.#spawn(index);
     this.#slots[index] = slot;
     slot.worker.once("online", this.#options.replaced);
@@ -278,7 +315,7 @@ export class Workers {
       loads: this.#options.loads.everything(),
     });
     send(slot.worker, { kind: "health", changes: this.#options.health.everything() });
-    send(slot.worker, { kind: "listen", on: this.#listenOn });
+    this.#letListenAgain(slot, on).catch((error: Error) => this.#failed(slot, error.message));
   }
 
   async #until(condition: () => boolean): Promise<void> {

@@ -204,6 +204,45 @@ describe("sluice serve", () => {
     }
     taken.close();
   });
+
+  for (const workers of [1, 2]) {
+    it(`is not joined by a second process on its ports, with ${workers} workers each`, async () => {
+      await directory.write("shop.yaml", shopManifests(ports.slice(0, 1)));
+      const startOn = (on: Readonly<Record<string, number>>): SluiceProcess => {
+        const flags = { "http-port": 0, "https-port": 0, "admin-port": 0, workers, ...on };
+        const given = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
+        const sluice = new SluiceProcess([
+          "serve",
+          "--bind-address=127.0.0.1",
+          ...given,
+          "--manifests",
+          directory.path,
+        ]);
+        started.push(sluice);
+        return sluice;
+      };
+      const first = startOn({});
+      const on = await first.ready();
+      // Workers share ports by SO_REUSEPORT: this one started without a word, and got half of the connections.
+      for (const [flag, port] of [
+        ["http-port", on.http],
+        ["https-port", on.https],
+      ] as const) {
+        const second = startOn({ [flag]: port });
+        const { code, stderr } = await second.finished;
+        assert.equal(code, 1);
+        const reason = `cannot listen on 127.0.0.1:${port} (EADDRINUSE): something else on this machine has the port; choose another by --${flag}, or end what has it`;
+        assert.ok(stderr.includes(`sluice: ${reason}\n`), stderr);
+      }
+      for (let count = 0; count < 32; count++) assert.equal((await get(on.http, "/", "shop.example")).body, "one");
+      first.signal("SIGTERM");
+      assert.equal((await first.finished).code, 0);
+      // Nothing of it is left on the port.
+      const third = startOn({ "http-port": on.http });
+      assert.equal((await third.ready()).http, on.http);
+      assert.equal((await get(on.http, "/", "shop.example")).body, "one");
+    }).timeout(60_000);
+  }
 });
 
 async function freePort(): Promise<number> {

@@ -158,6 +158,47 @@ describe("TCP and UDP services of sluice serve", () => {
     await eventually(problems, (text) => text === "no problems\n");
   }).timeout(40_000);
 
+  it("are one process's, however many share them by their workers, until that ends", async () => {
+    const [tcp = 0] = await freePorts(1);
+    const [udp = 0] = await freeUdpPorts(1);
+    await directory.write("db.json", database);
+    await endpoint("a");
+    await directory.write("tcp.json", entries("tcp", { [tcp]: "shop/db:pg" }));
+    await directory.write("udp.json", entries("udp", { [udp]: "shop/db:log" }));
+    const first = await start(2);
+    try {
+      assert.equal(await problems(), "no problems\n");
+      // Its workers would have joined those of the first, and taken half of the connections.
+      const second = await start(2);
+      await second.told(
+        new RegExp(`TCP port "${tcp}" is taken by something else on this machine; .* \\[PortUnavailable\\]`),
+      );
+      await second.told(
+        new RegExp(`UDP port "${udp}" is taken by something else on this machine; .* \\[PortUnavailable\\]`),
+      );
+      for (let count = 0; count < 16; count++) {
+        const client = await ByteClient.open(tcp);
+        client.send("tcp");
+        await client.text("tcp");
+        client.socket.destroy();
+      }
+      const served = /sluice_stream_connections_total\{protocol="tcp".*\} [1-9]/;
+      assert.doesNotMatch((await get(admin, "/metrics")).body, served);
+      await first.kill();
+      await eventually(problems, (text) => text === "no problems\n", 15_000);
+      const client = await ByteClient.open(tcp);
+      client.send("tcp");
+      await client.text("tcp");
+      client.socket.destroy();
+      await eventually(
+        async () => (await get(admin, "/metrics")).body,
+        (text) => served.test(text),
+      );
+    } finally {
+      if (first.running) await first.kill();
+    }
+  }).timeout(60_000);
+
   it("lose no byte and no connection through a hundred changes of ports, Services and endpoints", async () => {
     const [kept = 0, moving = 0, other = 0] = await freePorts(3);
     const [datagrams = 0] = await freeUdpPorts(1);

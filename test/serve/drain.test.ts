@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { formatProxyHeader } from "../../src/wire/proxy-protocol.ts";
 import { valuesOf } from "../support/message-reader.ts";
@@ -136,6 +136,23 @@ describe("draining", () => {
     });
   }
 
+  it("answers connections that still come in its first seconds, whichever socket they come to", async () => {
+    const plane = await TestPlane.start();
+    await plane.serve([upstream.port]);
+    const slow = await plane.connect();
+    slow.send(get("/slow"));
+    await until(() => release !== undefined, "the slow request");
+    const drained = plane.plane.drain(10_000);
+    const late = await Promise.all(Array.from({ length: 300 }, () => plane.connect()));
+    for (const client of late) client.send(get());
+    for (const client of late) assert.equal((await client.response()).body, "quick");
+    release?.();
+    assert.equal((await slow.response()).body, "slow");
+    for (const client of late) client.socket.destroy();
+    await drained;
+    await assert.rejects(plane.connect(), { code: "ECONNREFUSED" });
+  });
+
   it("gives tunnels the grace period and no more", async () => {
     const plane = await TestPlane.start();
     await plane.serve([upstream.port]);
@@ -204,6 +221,51 @@ describe("a worker that dies", () => {
       await upstream.stop();
     }
   }).timeout(15_000);
+
+  it("does not share its port with somebody who has taken it meanwhile, and takes it back when it is free", async () => {
+    const plane = await TestPlane.start();
+    const upstream = await TestUpstream.start(answering(() => ok("served")));
+    const taker = createServer((socket) => socket.destroy());
+    try {
+      await plane.serve([upstream.port]);
+      await plane.plane.killWorker(0);
+      // As the workers of a second Sluice would: without a word, and for a part of the connections.
+      taker.listen({ host: "127.0.0.1", port: plane.plane.ports.http, reusePort: true });
+      await once(taker, "listening");
+      const told = (): { fields: object } | undefined =>
+        plane.events.find(({ message }) => message === "a worker cannot listen");
+      await until(() => told() !== undefined, "the reason");
+      const reason = `cannot listen on 127.0.0.1:${plane.plane.ports.http} (EADDRINUSE): something else on this machine has the port; choose another by --http-port, or end what has it`;
+      assert.deepEqual(told()?.fields, { worker: 0, reason });
+      assert.equal(plane.plane.listening, false);
+      taker.close();
+      await until(() => plane.plane.acknowledged, "the replacement to serve");
+      assert.equal((await plane.request(get())).body, "served");
+    } finally {
+      taker.close();
+      await plane.stop();
+      await upstream.stop();
+    }
+  });
+
+  it("is replaced together with all others, when all die", async () => {
+    const plane = await TestPlane.start({ workers: 3 });
+    const upstream = await TestUpstream.start(answering(() => ok("served")));
+    try {
+      await plane.serve([upstream.port]);
+      await Promise.all([0, 1, 2].map((index) => plane.plane.killWorker(index)));
+      await until(() => plane.plane.workerRestarts === 3 && plane.plane.acknowledged, "the replacements to serve");
+      assert.equal((await plane.request(get())).body, "served");
+      // They look whether somebody else has taken the port; none of them has taken another for that.
+      assert.deepEqual(
+        plane.events.filter(({ message }) => message === "a worker cannot listen"),
+        [],
+      );
+    } finally {
+      await plane.stop();
+      await upstream.stop();
+    }
+  });
 
   it("keeps neither a drain nor a change waiting", async () => {
     const plane = await TestPlane.start();

@@ -5,6 +5,7 @@
 import { type Changes, isEmpty, streamKey } from "../../model/patch.ts";
 import type { StreamService } from "../../model/snapshot.ts";
 import { addressSet } from "../address-set.ts";
+import { lacksAddress, type StreamPlace } from "../find-ports.ts";
 import type { ListenOn, UnavailablePort, WorkerSettings } from "../messages.ts";
 import type { HeaderRules, StreamHost, StreamPort } from "./port.ts";
 import { TcpPort } from "./tcp-port.ts";
@@ -25,6 +26,10 @@ export function headerRules({ proxyProtocolFrom, proxyProtocolHeaderTimeout }: H
 export interface StreamPortsOptions {
   readonly host: StreamHost;
   readonly listenOn: Pick<ListenOn, "address" | "shared">;
+  /** Asked before a port is shared: the code of the system's error where it is somebody else's, null where it may be. */
+  readonly claim: (place: StreamPlace) => Promise<string | null>;
+  /** Told when a port that was claimed is not listened on any more. */
+  readonly release: (place: StreamPlace) => void;
   /** Told all ports that cannot be listened on, whenever there are others. */
   readonly unavailable: (ports: readonly UnavailablePort[]) => void;
 }
@@ -32,6 +37,8 @@ export interface StreamPortsOptions {
 export class StreamPorts {
   readonly #options: StreamPortsOptions;
   readonly #ports = new Map<string, StreamPort>();
+  /** Where those are that have been claimed; the same keys. */
+  readonly #claimed = new Map<string, StreamPlace>();
   /** Ports that are gone, with connections that live on. */
   readonly #leaving = new Set<StreamPort>();
   readonly #unavailable = new Map<string, { readonly service: StreamService; readonly code: string }>();
@@ -98,23 +105,28 @@ export class StreamPorts {
     const { address } = this.#options.listenOn;
     const failure = await this.#listen(key, service, address);
     // A machine without IPv6 has no "::" to listen on; all of IPv4 is what was meant.
-    const other = address === "::" && (failure === "EAFNOSUPPORT" || failure === "EADDRNOTAVAIL");
+    const other = address === "::" && failure !== null && lacksAddress({ code: failure });
     const code = other ? await this.#listen(key, service, "0.0.0.0") : failure;
     if (code !== null) this.#unavailable.set(key, { service, code });
   }
 
   /** The code of the system's error; null: it listens. */
   async #listen(key: string, service: StreamService, address: string): Promise<string | null> {
-    const { host, listenOn } = this.#options;
+    const { host, listenOn, claim, release } = this.#options;
+    const place = { protocol: service.protocol, address, port: service.port };
+    const taken = listenOn.shared ? await claim(place) : null;
+    if (taken !== null) return taken;
     const emptied = (): void => this.#noticeEmpty(port);
     const port: StreamPort =
       service.protocol === "tcp" ? new TcpPort(service, host, emptied) : new UdpPort(service, host, emptied);
     try {
       await port.listen(address, listenOn.shared);
     } catch (error) {
+      if (listenOn.shared) release(place);
       return (error as NodeJS.ErrnoException).code ?? String(error);
     }
     this.#ports.set(key, port);
+    if (listenOn.shared) this.#claimed.set(key, place);
     return null;
   }
 
@@ -123,11 +135,14 @@ export class StreamPorts {
     const port = this.#ports.get(key);
     if (port === undefined) return;
     port.close();
+    const place = this.#claimed.get(key);
+    if (place !== undefined) this.#options.release(place);
     this.#leave(key, port);
   }
 
   #leave(key: string, port: StreamPort): void {
     this.#ports.delete(key);
+    this.#claimed.delete(key);
     if (port.open > 0) this.#leaving.add(port);
   }
 

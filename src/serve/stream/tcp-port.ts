@@ -1,15 +1,14 @@
 /** The listener of one TCP service: accepts, and deals the endpoints out in turn. */
-import { createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Endpoint, StreamService } from "../../model/snapshot.ts";
+import { ListeningSockets } from "../listening-sockets.ts";
 import { type StreamHost, type StreamPort, socketOptions } from "./port.ts";
 import { TcpSession, type TcpSessionOwner } from "./tcp-session.ts";
-
-const backlog = 4096;
 
 export class TcpPort implements StreamPort, TcpSessionOwner {
   service: StreamService;
   readonly host: StreamHost;
-  readonly #server: Server;
+  readonly #sockets: ListeningSockets;
   readonly #sessions = new Set<TcpSession>();
   readonly #emptied: () => void;
   #cursor = 0;
@@ -20,24 +19,19 @@ export class TcpPort implements StreamPort, TcpSessionOwner {
     this.host = host;
     this.#emptied = emptied;
     // Not read before there is somebody to read for.
-    this.#server = createServer({ ...socketOptions, pauseOnConnect: true }, (socket) => this.#accept(socket));
+    this.#sockets = new ListeningSockets(
+      { ...socketOptions, pauseOnConnect: true },
+      (socket) => this.#accept(socket),
+      (error) => host.report(error),
+    );
   }
 
   get open(): number {
     return this.#sessions.size;
   }
 
-  listen(address: string, reusePort: boolean): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const server = this.#server;
-      server.once("error", reject);
-      server.listen({ host: address, port: this.service.port, backlog, ...(reusePort ? { reusePort } : {}) }, () => {
-        server.off("error", reject);
-        // Without a listener an accept() that fails, for want of descriptors say, would end the worker.
-        server.on("error", this.host.report);
-        resolve();
-      });
-    });
+  listen(address: string, shared: boolean): Promise<void> {
+    return this.#sockets.listen({ address, port: this.service.port, shared, sockets: 1 });
   }
 
   update(service: StreamService): void {
@@ -45,7 +39,7 @@ export class TcpPort implements StreamPort, TcpSessionOwner {
   }
 
   close(): void {
-    this.#server.close();
+    this.#sockets.close();
   }
 
   drain(): void {
