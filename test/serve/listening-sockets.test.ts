@@ -1,8 +1,25 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ListeningSockets, socketsOf } from "../../src/serve/listening-sockets.ts";
+import { withoutDescriptors } from "../support/descriptors.ts";
 import { closedPort } from "../support/test-plane.ts";
+
+const askInHundreds = `
+  const { connect } = require("node:net");
+  process.stdin.on("data", async () => {
+    const ask = () => new Promise((resolve) => {
+      let answer = 0;
+      const socket = connect(Number(process.argv[1]), "127.0.0.1");
+      socket.on("data", () => { answer = 1; });
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(answer));
+    });
+    const answers = await Promise.all(Array.from({ length: 100 }, ask));
+    process.stdout.write(String(answers.reduce((sum, each) => sum + each)));
+  });
+`;
 
 describe("the sockets that a thread listens with", () => {
   const opened: ListeningSockets[] = [];
@@ -65,6 +82,35 @@ describe("the sockets that a thread listens with", () => {
     const one = await turnsToAccept(200, 1);
     const sixteen = await turnsToAccept(200, 16);
     assert.ok(one >= 200 && sixteen <= 100, `${one} turns with one, ${sixteen} with sixteen`);
+  });
+
+  it("outlast a lack of descriptors, each of them", async () => {
+    const port = await closedPort();
+    let accepted = 0;
+    const made = new ListeningSockets(
+      {},
+      (socket) => void socket.end(`${++accepted}`),
+      () => {},
+    );
+    opened.push(made);
+    await made.listen({ address: "127.0.0.1", port, shared: true, sockets: 8 });
+    // Another process, which has descriptors. It says how many of a hundred connections were answered, whenever asked.
+    const client = spawn(process.execPath, ["--eval", askInHundreds, `${port}`], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    try {
+      const answered = async (): Promise<string> => {
+        const said = once(client.stdout, "data");
+        client.stdin.write("go");
+        return String(await said);
+      };
+      assert.equal(await answered(), "100");
+      await withoutDescriptors(async () => assert.equal(await answered(), "0"));
+      assert.equal(await answered(), "100");
+      assert.equal(accepted, 200);
+    } finally {
+      client.kill();
+    }
   });
 
   it("listen all or none, and tell the system's error", async () => {
