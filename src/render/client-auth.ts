@@ -1,6 +1,6 @@
 /**
- * The directives by which a server asks its clients for certificates. Where one of them cannot be written the server
- * answers 503 to everything: without it a guard would be missing.
+ * The directives by which a server asks its clients for certificates. Where one of them cannot be written all locations of
+ * the server answer 503: without it a guard would be missing.
  */
 import type { Directive } from "../features/feature.ts";
 import type { ClientAuth } from "../model/client-auth.ts";
@@ -10,12 +10,13 @@ import type { LocationBlock } from "./configuration.ts";
 import { ours } from "./names.ts";
 import { commonPage, pageStatuses } from "./pages.ts";
 import { toPcre } from "./pcre.ts";
+import { unavailable } from "./routes.ts";
 
 export interface ClientAuthText {
   /** For the server. */
   readonly server: readonly Directive[];
-  /** For each of its locations, before all others. */
-  readonly location: readonly Directive[];
+  /** For each of its locations, before all others; null: they are closed. */
+  readonly location: readonly Directive[] | null;
 }
 
 /** The files of an authority, relative to nginx.conf. */
@@ -39,17 +40,22 @@ export function clientAuthDirectives(
   return refused ? closed : { server, location: matched };
 }
 
-/** The locations with what clients are checked by; pages are shown to everybody. */
+/** The locations with what clients are checked by; pages are shown to everybody, that of a closed location among them. */
 export function withClientAuth(
   locations: readonly LocationBlock[],
   { location }: ClientAuthText,
 ): readonly LocationBlock[] {
-  if (location.length === 0) return locations;
-  return locations.map((each) =>
-    String(each.match[1] ?? "").startsWith(commonPage)
-      ? each
-      : { ...each, directives: [...location, ...each.directives] },
-  );
+  if (location?.length === 0) return locations;
+  return locations.map((each) => {
+    if (String(each.match[1] ?? "").startsWith(commonPage)) return each;
+    if (location === null) return { ...each, directives: [...each.directives.filter(isOfPages), unavailable] };
+    return { ...each, directives: [...location, ...each.directives] };
+  });
+}
+
+/** What leads to a page, and what the page has in common with its location. */
+function isOfPages({ name }: Directive): boolean {
+  return name === "error_page" || name === "add_header";
 }
 
 /** Read by the maps of nginx.conf.ejs: "" none, "1" the upstream is told of the certificate, "2" and given it. */
@@ -58,11 +64,7 @@ function mark(value: string): Directive {
 }
 
 /** The mark stands there even so: a variable that no server sets is unknown to nginx. */
-const closed: ClientAuthText = {
-  // Pages are closed, too, so that a page of a page would be closed for ever (see pages.ts).
-  server: [mark("1"), { name: "recursive_error_pages", args: ["off"] }, { name: "return", args: ["503"] }],
-  location: [],
-};
+const closed: ClientAuthText = { server: [mark("1")], location: null };
 
 function askDirectives(
   { verify, authority, depth, errorPage }: ClientAuth,

@@ -101,7 +101,8 @@ export function isUsable({ key, endpoints }: Upstream): boolean {
   return hasEndpoint && refuseArgument(upstreamName(key)) === null;
 }
 
-const unavailable: Directive = { name: "return", args: ["503"] };
+/** Closes a location: goes before all access lists. */
+export const unavailable: Directive = { name: "return", args: ["503"] };
 
 /** try_files wants a file to look for first; nothing is ever there. */
 function answer(status: 404 | 503): Directive {

@@ -43,6 +43,11 @@ export function inexpressibleSettings(
       "the port that a PROXY protocol header before TLS says the client connected to is not told to upstreams: where TLS is passed through, nginx tells its own",
     );
   }
+  if (settings.useProxyProtocol) {
+    reasons.push(
+      "a PROXY protocol header has to come in one piece, within client-header-timeout: in its http block nginx has no limit for it alone, such as proxy-protocol-header-timeout",
+    );
+  }
   if (settings.http2PriorKnowledge) {
     reasons.push(
       "HTTP/2 by prior knowledge is not spoken: before 1.25.1, nginx has HTTP/1.1 or that on a port in plain",

@@ -351,6 +351,19 @@ describe("what all servers share", () => {
     assert.deepEqual(others, []);
   });
 
+  it("say whose time a PROXY protocol header has, for which nginx has no limit of its own in its http block", () => {
+    const settings = { ...renderSettings, useProxyProtocol: true };
+    const { text, notes } = render(snapshot({}), { settings });
+    assert.deepEqual(
+      notes.map(({ place, reason }) => [
+        place,
+        /within client-header-timeout: .* proxy-protocol-header-timeout$/.test(reason),
+      ]),
+      [["all servers", true]],
+    );
+    assert.match(text, /^# a PROXY protocol header has to come in one piece, /m);
+  });
+
   it("show no key of session tickets, and say what becomes of sessions", () => {
     const sslSessionTicketKey = Buffer.alloc(48, 7).toString("base64");
     const { text, notes } = render(snapshot({}), { settings: { ...renderSettings, sslSessionTicketKey } });
