@@ -59,7 +59,7 @@ describe("the documentation", () => {
     const metrics = readFileSync(join(root, "docs", "metrics.md"), "utf8");
     for (const page of ["README.md", "CHANGELOG.md", "docs/operations.md"]) {
       const text = readFileSync(join(root, page), "utf8").replaceAll(
-        /^ *(docker|helm|kubectl|curl) .*$|`(--set|helm|kubectl|curl)[^`]*`/gm,
+        /^ *(?:printf .*\| )?(docker|helm|kubectl|curl) .*$|`(--set|helm|kubectl|curl)[^`]*`/gm,
         "",
       );
       for (const [, flag = ""] of text.matchAll(/[ `]--([a-z][a-z0-9-]+)/g)) {

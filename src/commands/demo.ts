@@ -7,8 +7,20 @@ import type { CommandLine } from "../settings/parse.ts";
 import { type Command, openLog, type Surroundings, untilAborted } from "./command.ts";
 import { makeDemoCertificate } from "./demo/certificate.ts";
 import { type DemoDirectory, openDirectory } from "./demo/directory.ts";
-import { endpointsManifest, sampleManifests } from "./demo/manifests.ts";
-import { type DemoUpstreams, startUpstreams } from "./demo/upstreams.ts";
+import { freeStreamPort } from "./demo/free-port.ts";
+import { guide } from "./demo/guide.ts";
+import {
+  endpointsManifest,
+  sampleManifests,
+  shoutEndpoints,
+  streamPortOf,
+  streamsFile,
+  tcpServices,
+  tlsFile,
+  tlsHosts,
+  udpServices,
+} from "./demo/manifests.ts";
+import { type DemoService, type DemoUpstreams, startUpstreams } from "./demo/upstreams.ts";
 import { openManifests } from "./manifests.ts";
 import { startSluice } from "./sluice.ts";
 
@@ -23,13 +35,15 @@ export const demo: Command = (line, surroundings) => runDemo(line, surroundings,
 
 /** `pace` is in milliseconds between two steps of scaling. */
 export async function runDemo(line: CommandLine, surroundings: Surroundings, pace: number): Promise<number> {
-  const { settings, options } = line;
+  const { options } = line;
+  const settings = { ...line.settings, tcpServicesConfigMap: tcpServices, udpServicesConfigMap: udpServices };
   const { stop, stdin, version } = surroundings;
   const log = openLog(line, surroundings);
   const directory = await openDirectory(options.directory);
   const upstreams = await startUpstreams();
   try {
-    await writeManifests(directory, upstreams);
+    const { bindAddress, httpPort, httpsPort } = settings;
+    await writeManifests(directory, upstreams, await freeStreamPort(bindAddress, [httpPort, httpsPort]));
     const sluice = await startSluice({
       settings,
       log,
@@ -43,7 +57,8 @@ export async function runDemo(line: CommandLine, surroundings: Surroundings, pac
     if (sluice === null) return 0;
     const { http, https, admin } = sluice.addresses;
     log.info("ready", { http: http.join(","), https: https.join(","), admin, version });
-    surroundings.stdout.write(guide(directory.path, sluice.ports, admin));
+    const streams = streamPortOf((await directory.read(streamsFile)) ?? "");
+    surroundings.stdout.write(guide({ directory: directory.path, ...sluice.ports, streams, admin }));
     const stopScaling = scale(directory, upstreams, log, pace);
     await untilAborted(stop);
     await stopScaling();
@@ -55,18 +70,19 @@ export async function runDemo(line: CommandLine, surroundings: Surroundings, pac
   }
 }
 
-async function writeManifests(directory: DemoDirectory, upstreams: DemoUpstreams): Promise<void> {
-  const tls = makeDemoCertificate("shop.localhost", Date.now());
-  for (const [name, text] of sampleManifests(tls)) {
+async function writeManifests(directory: DemoDirectory, upstreams: DemoUpstreams, streamPort: number): Promise<void> {
+  const tls = makeDemoCertificate(tlsHosts, Date.now());
+  for (const [name, text] of sampleManifests(tls, streamPort)) {
     // A key for its owner alone, and a certificate that stays with the key beside it.
-    if (name === "shop-tls.yaml" && (await directory.read(name)) === null)
+    if (name === tlsFile && (await directory.read(name)) === null)
       await directory.replace("certificate.pem", tls.certificate);
-    await directory.keep(name, text, name === "shop-tls.yaml" ? 0o600 : 0o644);
+    await directory.keep(name, text, name === tlsFile ? 0o600 : 0o644);
   }
-  const { web, api, echo } = upstreams.ports;
+  const { web, shout, ...others } = upstreams.ports;
   await directory.replace("endpoints-web.yaml", endpointsManifest("web", web.slice(0, scaleSteps[0])));
-  await directory.replace("endpoints-api.yaml", endpointsManifest("api", api));
-  await directory.replace("endpoints-echo.yaml", endpointsManifest("echo", echo));
+  await directory.replace("endpoints-shout.yaml", shoutEndpoints(shout[0] ?? 0, upstreams.udpPort));
+  for (const [name, ports] of Object.entries(others))
+    await directory.replace(`endpoints-${name}.yaml`, endpointsManifest(name as DemoService, ports));
 }
 
 /** Returns what ends it, after the step under way. */
@@ -87,35 +103,4 @@ function scale(directory: DemoDirectory, upstreams: DemoUpstreams, log: Log, pac
     clearInterval(timer);
     await writing;
   };
-}
-
-function guide(directory: string, ports: { readonly http: number; readonly https: number }, admin: string): string {
-  const { http, https } = ports;
-  return `
-Sluice is serving the manifests in ${directory}
-
-Try, in another terminal:
-
-  # Requests move between one, two and three replicas of web; none fails.
-  while sleep 0.3; do curl -s http://shop.localhost:${http}/; done
-
-  # The same host over TLS, with a certificate from a Secret.
-  curl --cacert ${directory}/certificate.pem https://shop.localhost:${https}/
-
-  # A rewritten path, and the headers that the upstream sees.
-  curl 'http://shop.localhost:${http}/echo/hello?name=you'
-
-  # A CORS preflight, and a redirect.
-  curl -i -X OPTIONS -H 'Origin: https://app.example' -H 'Access-Control-Request-Method: PUT' http://api.localhost:${http}/
-  curl -i http://old.localhost:${http}/
-
-  # What Sluice makes of the manifests: the mistake in api.yaml, all rules, all numbers.
-  curl 'http://${admin}/problems?format=text'
-  curl http://${admin}/snapshot
-  curl http://${admin}/metrics
-
-Edit a file there and save it: the change is in force at once. Correct proxy-body-sise in api.yaml, for one.
-Ctrl-C ends it.
-
-`;
 }

@@ -1,12 +1,20 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { request } from "node:https";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { runDemo } from "../../src/commands/demo.ts";
 import { parseCommandLine } from "../../src/settings/parse.ts";
+import { MessageReader } from "../support/message-reader.ts";
+import { freePorts } from "../support/nginx.ts";
 import { eventually, get } from "../support/sluice-process.ts";
+import { ByteClient, DatagramPeer } from "../support/streams.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/temporary.ts";
+import { until } from "../support/test-plane.ts";
+import { closeFrame, encodeMasked, frame, opcode, readFrame } from "../support/websocket-frames.ts";
 
 const anyPorts = ["--http-port=0", "--https-port=0", "--admin-port=0", "--bind-address=127.0.0.1", "--workers=1"];
 
@@ -63,6 +71,50 @@ async function start(...args: string[]): Promise<Demo> {
   };
 }
 
+async function openChat(port: number): Promise<{ readonly socket: Socket; readonly reader: MessageReader }> {
+  const socket = connect(port, "127.0.0.1");
+  const reader = new MessageReader(socket);
+  socket.write(
+    "GET / HTTP/1.1\r\nHost: chat.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+  );
+  const head = await reader.readHead();
+  assert.match(head?.startLine ?? "", / 101 /);
+  // RFC 6455, 1.3 has this pair.
+  const accept = head?.headers.find(([name]) => name.toLowerCase() === "sec-websocket-accept");
+  assert.equal(accept?.[1], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  return { socket, reader };
+}
+
+function scalings({ told }: Demo): number {
+  return told().split("demo: scaled").length;
+}
+
+/** A call of gRPC; the message and its answer with one character a byte. */
+async function call(session: ClientHttp2Session, method: string, message: string) {
+  const path = `/demo.Greeter/${method}`;
+  const stream = session.request({
+    ":method": "POST",
+    ":path": path,
+    ":authority": "grpc.localhost",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  let [status, body] = [undefined as unknown, ""];
+  stream.on("response", (headers) => {
+    status = headers["grpc-status"];
+  });
+  stream.on("trailers", (trailers) => {
+    status = trailers["grpc-status"];
+  });
+  stream.on("data", (chunk: Buffer) => {
+    body += chunk.toString("latin1");
+  });
+  stream.end(message, "latin1");
+  await once(stream, "close");
+  return { status, body };
+}
+
 describe("sluice demo", () => {
   let kept: TemporaryDirectory;
   let demo: Demo;
@@ -103,6 +155,75 @@ describe("sluice demo", () => {
     assert.equal(status, 200);
   });
 
+  it("has a chat for browsers, whose WebSocket stays open while everything else changes", async () => {
+    const page = await get(demo.http, "/", "chat.localhost");
+    assert.match(page.body, /new WebSocket\(/);
+    const one = await openChat(demo.http);
+    assert.equal((await readFrame(one.reader)).payload.toString(), "somebody has come; 1 here\n");
+    const two = await openChat(demo.http);
+    for (const { reader } of [one, two])
+      assert.equal((await readFrame(reader)).payload.toString(), "somebody has come; 2 here\n");
+    const before = scalings(demo);
+    await eventually(
+      async () => scalings(demo) - before,
+      (count) => count > 1,
+    );
+    const long = "ü".repeat(300);
+    one.socket.write(encodeMasked(frame(opcode.text, "hello")));
+    one.socket.write(encodeMasked(frame(opcode.text, long)));
+    for (const text of ["hello", long])
+      for (const { reader } of [one, two]) assert.equal((await readFrame(reader)).payload.toString(), `${text}\n`);
+    one.socket.write(encodeMasked(frame(opcode.ping, "here?")));
+    assert.deepEqual(await readFrame(one.reader), frame(opcode.pong, "here?"));
+    one.socket.write(encodeMasked(closeFrame(1000)));
+    assert.deepEqual(await readFrame(one.reader), closeFrame(1000));
+    assert.equal((await readFrame(two.reader)).payload.toString(), "somebody has left; 1 here\n");
+    // Neither a frame without a mask nor one longer than a chat needs is taken.
+    two.socket.write(Buffer.from([0x81, 1, 0x61]));
+    assert.deepEqual(await readFrame(two.reader), closeFrame(1002));
+    for (const { socket } of [one, two]) socket.destroy();
+  });
+
+  it("answers calls of gRPC over TLS, with their status in trailers", async () => {
+    const ca = await readFile(join(demo.directory, "certificate.pem"));
+    const session = connectHttp2(`https://127.0.0.1:${demo.https}`, { ca, servername: "grpc.localhost" });
+    const hello = await call(session, "SayHello", "\0\0\0\0\x05\n\x03you");
+    assert.deepEqual(hello, { status: "0", body: "\0\0\0\0\x0d\n\x0bHello, you!" });
+    const long = await call(session, "SayHello", `\0\0\0\0\x81\n\x7f${"x".repeat(127)}`);
+    assert.deepEqual(long, { status: "0", body: `\0\0\0\0\x8a\n\x87\x01Hello, ${"x".repeat(127)}!` });
+    assert.equal((await call(session, "SayHello", "no message")).status, "3");
+    assert.equal((await call(session, "SayGoodbye", "")).status, "12");
+    session.destroy();
+  });
+
+  it("shouts what comes by TCP and UDP, on a port that the reader may change", async () => {
+    const port = Number(/\/dev\/tcp\/127\.0\.0\.1\/(\d+);/.exec(demo.guide)?.[1]);
+    assert.ok(demo.guide.includes(`/dev/udp/127.0.0.1/${port};`));
+    const client = await ByteClient.open(port);
+    client.send("hello\n");
+    await client.text("HELLO\n");
+    client.socket.destroy();
+    const peer = await DatagramPeer.open();
+    peer.send("hello\n", port);
+    await until(() => peer.received.length > 0, "the answer");
+    assert.equal(peer.received[0]?.data.toString(), "HELLO\n");
+    await peer.close();
+    const [other = 0] = await freePorts(1);
+    const file = join(demo.directory, "streams.yaml");
+    await writeFile(
+      file,
+      (await readFile(file, "utf8")).replace(`"${port}": demo/shout:tcp`, `"${other}": demo/shout:tcp`),
+    );
+    await eventually(
+      () =>
+        ByteClient.open(other).then(
+          (opened) => opened.socket.destroy() !== null,
+          () => false,
+        ),
+      (open) => open,
+    );
+  });
+
   it("moves requests between one, two and three replicas, and none fails", async () => {
     const seen = new Set<string>();
     await eventually(
@@ -134,7 +255,7 @@ describe("sluice demo", () => {
   });
 
   it("keeps the key of its certificate for its owner alone", async () => {
-    assert.equal((await stat(join(demo.directory, "shop-tls.yaml"))).mode & 0o777, 0o600);
+    assert.equal((await stat(join(demo.directory, "demo-tls.yaml"))).mode & 0o777, 0o600);
   });
 
   it("leaves what the reader edited when it starts again in the same directory", async () => {

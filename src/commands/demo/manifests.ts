@@ -6,32 +6,73 @@ export interface DemoCertificate {
   readonly key: string;
 }
 
-/** File names with their text. Endpoints are apart (endpointsManifest), for they are rewritten all the time. */
-export function sampleManifests(tls: DemoCertificate): ReadonlyMap<string, string> {
+/** The hosts that the certificate is for. */
+export const tlsHosts = ["shop.localhost", "chat.localhost", "grpc.localhost"];
+
+/** The file of the certificate and its key, and that of the ports that are not HTTP's. */
+export const tlsFile = "demo-tls.yaml";
+export const streamsFile = "streams.yaml";
+
+/** The ConfigMaps of TCP and UDP services. */
+export const tcpServices = "demo/tcp-services";
+export const udpServices = "demo/udp-services";
+
+/**
+ * File names with their text; `streamPort` is where TCP and UDP come in. Endpoints are apart (endpointsManifest), for they are
+ * rewritten all the time.
+ */
+export function sampleManifests(tls: DemoCertificate, streamPort: number): ReadonlyMap<string, string> {
+  const names = ["web", "api", "echo", "chat", "greeter"] as const;
   return new Map([
-    ["services.yaml", `${[service("web"), service("api"), service("echo")].join("---\n")}`],
+    ["services.yaml", [...names.map(service), shoutService].join("---\n")],
     ["shop.yaml", shop],
     ["api.yaml", api],
     ["echo.yaml", echo],
     ["old.yaml", old],
-    ["shop-tls.yaml", secret(tls)],
+    ["chat.yaml", chat],
+    ["grpc.yaml", grpc],
+    [streamsFile, streams(streamPort)],
+    [tlsFile, secret(tls)],
   ]);
 }
 
-/** The EndpointSlice of a Service whose replicas listen on these ports of 127.0.0.1: one slice a port, for a slice has one. */
-export function endpointsManifest(name: DemoService, ports: readonly number[]): string {
+/** The port that streams.yaml opens, as the user may have changed it; null: it has none. */
+export function streamPortOf(text: string): number | null {
+  const found = /^ *"?(\d+)"?: *"?demo\/shout:/m.exec(text);
+  return found === null ? null : Number(found[1]);
+}
+
+interface ServicePort {
+  readonly name: "http" | "tcp" | "udp";
+  readonly protocol: "TCP" | "UDP";
+}
+
+const httpPort: ServicePort = { name: "http", protocol: "TCP" };
+
+/** The EndpointSlices of shout, which has a port of each protocol. */
+export function shoutEndpoints(tcp: number, udp: number): string {
+  const slices = [
+    endpointsManifest("shout", [tcp], { name: "tcp", protocol: "TCP" }),
+    endpointsManifest("shout", [udp], { name: "udp", protocol: "UDP" }),
+  ];
+  return slices.join("---\n");
+}
+
+/** The EndpointSlices of a Service whose replicas listen on these ports of 127.0.0.1: one slice a port, for a slice has one. */
+export function endpointsManifest(name: DemoService, ports: readonly number[], of = httpPort): string {
   return ports
     .map(
       (port, index) => `apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata:
-  name: ${name}-${index + 1}
+  name: ${name}-${of === httpPort ? index + 1 : of.name}
   namespace: demo
   labels:
     kubernetes.io/service-name: ${name}
 addressType: IPv4
 ports:
-  - name: http
+  - name: ${of.name}
+    protocol: ${of.protocol}
     port: ${port}
 endpoints:
   - addresses: ["127.0.0.1"]
@@ -55,6 +96,22 @@ spec:
 `;
 }
 
+const shoutService = `apiVersion: v1
+kind: Service
+metadata:
+  name: shout
+  namespace: demo
+spec:
+  selector:
+    app: shout
+  ports:
+    - name: tcp
+      port: 7
+    - name: udp
+      protocol: UDP
+      port: 7
+`;
+
 const shop = `# One host over HTTP and HTTPS. Try another path, another host, or another Service here and save.
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -65,7 +122,7 @@ spec:
   ingressClassName: sluice
   tls:
     - hosts: ["shop.localhost"]
-      secretName: shop-tls
+      secretName: demo-tls
   rules:
     - host: shop.localhost
       http:
@@ -150,12 +207,84 @@ spec:
                   name: http
 `;
 
+const chat = `# A WebSocket needs nothing but time: it ends after so many seconds of silence, 60 where nothing is said.
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: chat
+  namespace: demo
+  annotations:
+    nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"
+spec:
+  ingressClassName: sluice
+  tls:
+    - hosts: ["chat.localhost"]
+      secretName: demo-tls
+  rules:
+    - host: chat.localhost
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend:
+              service:
+                name: chat
+                port:
+                  name: http
+`;
+
+const grpc = `# gRPC from clients over TLS, and on to a server that speaks it without.
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: grpc
+  namespace: demo
+  annotations:
+    nginx.ingress.kubernetes.io/backend-protocol: GRPC
+spec:
+  ingressClassName: sluice
+  tls:
+    - hosts: ["grpc.localhost"]
+      secretName: demo-tls
+  rules:
+    - host: grpc.localhost
+      http:
+        paths:
+          - path: /demo.Greeter
+            pathType: Prefix
+            backend:
+              service:
+                name: greeter
+                port:
+                  name: http
+`;
+
+function streams(port: number): string {
+  return `# Ports that are not HTTP's, and the Services behind them. Add one, or change a number, and save.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: tcp-services
+  namespace: demo
+data:
+  "${port}": demo/shout:tcp
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: udp-services
+  namespace: demo
+data:
+  "${port}": demo/shout:udp
+`;
+}
+
 function secret(tls: DemoCertificate): string {
   return `# Made for this directory by sluice demo; certificate.pem beside it is what a client has to trust.
 apiVersion: v1
 kind: Secret
 metadata:
-  name: shop-tls
+  name: demo-tls
   namespace: demo
 type: kubernetes.io/tls
 stringData:
