@@ -125,6 +125,32 @@ describe("the sockets that a thread listens with", () => {
     await listening(() => {}).listen(on);
   });
 
+  it("leave as many connections to those of another thread as they take, and all once they are closed", async () => {
+    const port = await closedPort();
+    const taken = [0, 0];
+    const [one, two] = [0, 1].map((index) =>
+      listening((socket) => {
+        taken[index] = (taken[index] ?? 0) + 1;
+        socket.end("served");
+      }),
+    );
+    const on = { address: "127.0.0.1", port, shared: true, sockets: 32 };
+    await Promise.all([one?.listen(on), two?.listen(on)]);
+    const ask = async (): Promise<void> => {
+      const client = connect(port, "127.0.0.1");
+      await once(client.resume(), "close");
+    };
+    await Promise.all(Array.from({ length: 400 }, ask));
+    // By hash of the client's port: six standard deviations are 60.
+    assert.equal((taken[0] ?? 0) + (taken[1] ?? 0), 400);
+    assert.ok(Math.abs((taken[0] ?? 0) - 200) < 60, `${taken}`);
+
+    one?.close();
+    const [before, rest = 0] = taken;
+    await Promise.all(Array.from({ length: 100 }, ask));
+    assert.deepEqual(taken, [before, rest + 100]);
+  });
+
   it("take no more connections once closed, none of them", async () => {
     const port = await closedPort();
     const made = listening(() => assert.fail("accepted"));
