@@ -45,11 +45,14 @@ export const canary = defineFeature({
     "canary-by-header-value": {
       ...optional(printable("a header value of printable ASCII", "beta")),
       default: null,
+      needs: ["canary-by-header"],
       summary: "The value of `canary-by-header` that asks for the canary, in the place of `always` and `never`.",
     },
     "canary-by-header-pattern": {
       ...optional(printable("a regular expression of printable ASCII", "^beta-[0-9]+$")),
       default: null,
+      needs: ["canary-by-header"],
+      yieldsTo: "canary-by-header-value",
       summary:
         "As `canary-by-header-value`, a regular expression (PCRE) that matches anywhere in the value, where case counts. Where both are set, the value counts.",
     },
@@ -66,6 +69,7 @@ export const canary = defineFeature({
     "canary-weight-total": {
       ...wholeNumber(100, 1_000_000_000),
       default: 100,
+      needs: ["canary-weight"],
       summary: "What `canary-weight` is a part of.",
     },
   },

@@ -46,6 +46,10 @@ export interface Annotation<T> extends Reader<T> {
   readonly refersTo?: "Secret";
   /** ingress-nginx has none of this name: it is read under sluice.dev/ alone. */
   readonly own?: true;
+  /** Annotations of the same feature without any of which it does nothing: who sets it alone is told. */
+  readonly needs?: readonly string[];
+  /** Annotation of the same feature that counts where both are set. */
+  readonly yieldsTo?: string;
 }
 
 /** The defaults that settings give for every Ingress; the same names as the fields of Settings. */
@@ -229,7 +233,23 @@ export function defineFeature<V extends object>(declaration: FeatureDeclaration<
         }
       }
       // Every key has been set above.
-      return { meaning: declaration.policy(values as V, { present, invalid }), refused };
+      const all = values as V;
+      const asks = (annotation: string): boolean => {
+        const known = annotation as keyof V & string;
+        const row = declaration.annotations[known];
+        const usual = defaultOf(row, defaults);
+        // Nothing at all and an empty text are two things, printed alike.
+        return (
+          present.has(known) && all[known] !== usual && (usual === null || row.print(all[known]) !== row.print(usual))
+        );
+      };
+      for (const annotation of present) {
+        // What is wrong has been told already, and may be what was meant to be of use.
+        if (invalid.size > 0 || !asks(String(annotation))) continue;
+        const idle = tellIdle(declaration.annotations, annotation as keyof V & string, texts, asks);
+        if (idle !== null) refused.push(idle);
+      }
+      return { meaning: declaration.policy(all, { present, invalid }), refused };
     },
   };
 }
@@ -255,6 +275,26 @@ function tell<T>(annotation: string, row: Annotation<T>, text: string, refusal: 
     message: `${quote(text)} ${fault}${detail}${meanwhile}; write ${refusal.write ?? row.example}`,
     guards,
   };
+}
+
+/** An annotation that is read, and does nothing for what else is set or not; null: it does something. */
+function tellIdle<V extends object>(
+  annotations: { readonly [K in keyof V]: Annotation<V[K]> },
+  annotation: keyof V & string,
+  texts: ReadonlyMap<string, string>,
+  asks: (annotation: string) => boolean,
+): Refused | null {
+  const { needs = [], yieldsTo, own } = annotations[annotation];
+  const prefixed = (name: string): string => (own ? `sluice.dev/${name}` : name);
+  const text = quote(texts.get(annotation) ?? "");
+  const idle = (why: string): Refused => {
+    return { annotation, code: "ConflictingAnnotation", message: `${text} ${why}`, guards: false };
+  };
+  if (yieldsTo !== undefined && asks(yieldsTo)) {
+    return idle(`is not used, for ${prefixed(yieldsTo)} is set, too, and counts; remove one of them`);
+  }
+  if (needs.length === 0 || needs.some(asks)) return null;
+  return idle(`does nothing without ${needs.map(prefixed).join(" or ")}; set that, too, or remove it`);
 }
 
 function describe<T>(name: string, row: Annotation<T>): Row {

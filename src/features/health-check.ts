@@ -6,7 +6,7 @@ import { duration, optional, wholeNumber } from "./values.ts";
 const path: Reader<string> = {
   type: "a path",
   example: "/healthz",
-  read: (text) => (/^\/[!-~]{0,1023}$/.test(text.trim()) ? { value: text.trim() } : { refused: {} }),
+  read: (text) => (/^\/[!-"$-~]{0,1023}$/.test(text.trim()) ? { value: text.trim() } : { refused: {} }),
   print: String,
 };
 
@@ -39,6 +39,9 @@ const longestInterval = 86_400_000;
 /** A check that waits keeps others of its namespace waiting. Milliseconds. */
 const longestTimeout = 60_000;
 
+/** What has checks made at all. */
+const asksFor = ["health-check-path", "health-check-grpc-service"];
+
 const anySuccess: HealthStatuses = [[200, 399]];
 
 export const healthCheck = defineFeature({
@@ -59,6 +62,7 @@ export const healthCheck = defineFeature({
       ...optional(grpcService),
       default: null,
       own: true,
+      yieldsTo: "health-check-path",
       summary:
         'The service that `grpc.health.v1.Health/Check` is asked for, in the place of a path; `""` is the whole server.',
     },
@@ -66,36 +70,42 @@ export const healthCheck = defineFeature({
       ...duration({ least: 1000, most: longestInterval, example: "10s" }),
       default: 10_000,
       own: true,
+      needs: asksFor,
       summary: "Between two checks of an endpoint, give or take a tenth; a day at most.",
     },
     "health-check-timeout": {
       ...duration({ least: 100, most: longestTimeout, example: "2s" }),
       default: 2_000,
       own: true,
+      needs: asksFor,
       summary: "How long a check may take, from connecting to the answer's head; a minute at most.",
     },
     "health-check-healthy-threshold": {
       ...wholeNumber(1, 100),
       default: 2,
       own: true,
+      needs: asksFor,
       summary: "After how many good checks in a row an endpoint gets requests again. A new endpoint gets them at once.",
     },
     "health-check-unhealthy-threshold": {
       ...wholeNumber(1, 100),
       default: 3,
       own: true,
+      needs: asksFor,
       summary: "After how many bad checks in a row it gets none.",
     },
     "health-check-expected-status": {
       ...statuses,
       default: anySuccess,
       own: true,
+      needs: ["health-check-path"],
       summary: "The statuses that are good answers.",
     },
     "health-check-port": {
       ...optional(wholeNumber(1, 65_535)),
       default: null,
       own: true,
+      needs: asksFor,
       summary: "The port that is asked, where it is not the endpoint's own.",
     },
   },

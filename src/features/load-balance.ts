@@ -31,6 +31,7 @@ export const loadBalance = defineFeature({
       ...oneOf<LoadBalance>(algorithms),
       default: "round_robin" as LoadBalance,
       setting: "loadBalance",
+      yieldsTo: "upstream-hash-by",
       summary:
         "`round_robin` takes the endpoints in turn. `ewma` draws two and takes the one with the lower product of its answers' time (peak EWMA over 10 s, up to the head of the response) and its requests under way. `least_conn` takes the endpoint with the fewest requests under way. Requests under way are counted over all workers.",
     },
@@ -43,11 +44,13 @@ export const loadBalance = defineFeature({
     "upstream-hash-by-subset": {
       ...boolean,
       default: false,
+      needs: ["upstream-hash-by"],
       summary: "Sends equal keys to a set of endpoints, of which one is drawn for each request.",
     },
     "upstream-hash-by-subset-size": {
       ...wholeNumber(1, 1000),
       default: 3,
+      needs: ["upstream-hash-by-subset"],
       summary: "Endpoints in a set of `upstream-hash-by-subset`.",
     },
   },

@@ -22,6 +22,7 @@ export const outlierEjection = defineFeature({
       ...duration({ least: 1000, most: longestEjection, example: "30s" }),
       default: 30_000,
       own: true,
+      needs: ["outlier-ejection"],
       summary:
         "How long an endpoint is left out the first time, a day at most; twice as long the second time, three times the third, and so on.",
     },
@@ -29,6 +30,7 @@ export const outlierEjection = defineFeature({
       ...duration({ least: 1000, most: longestEjection, example: "5m" }),
       default: 300_000,
       own: true,
+      needs: ["outlier-ejection"],
       summary:
         "How long it is left out at most, which is a day at most. After as much time without a further ejection, the first counts anew.",
     },
@@ -36,12 +38,14 @@ export const outlierEjection = defineFeature({
       ...wholeNumber(1, 100),
       default: 50,
       own: true,
+      needs: ["outlier-ejection"],
       summary: "How many of the endpoints, in percent, may be left out at once; one always may, if there is another.",
     },
     "outlier-ejection-5xx": {
       ...boolean,
       default: false,
       own: true,
+      needs: ["outlier-ejection"],
       summary: "Counts an answer with a status of 500 or more as a failure, too.",
     },
   },

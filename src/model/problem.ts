@@ -75,7 +75,8 @@ export const problemCodes = {
     "An annotation of ingress-nginx is known but not supported here; it does nothing, or closes its paths with 503 where it guards access.",
   InvalidAnnotation:
     "An annotation's value is invalid; it does nothing, or closes its paths with 503 where it guards access.",
-  ConflictingAnnotation: "Two annotations of one object contradict each other; the message says which one counts.",
+  ConflictingAnnotation:
+    "Two annotations of one object contradict each other, or one does nothing without another; the message says which one counts, or is missing.",
   InvalidSetting:
     "A setting names an object that does not exist or has a value that cannot be used; the message says what counts instead.",
   UnknownSetting: "A key of the ConfigMap of settings does not exist; it does nothing.",

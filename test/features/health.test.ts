@@ -13,6 +13,37 @@ describe("the health of endpoints", () => {
     assert.deepEqual(options({ "health-check-interval": "10s" }), {});
   });
 
+  it("is no business of an annotation that does nothing alone, which is told", () => {
+    const told = (values: Readonly<Record<string, string>>) =>
+      read(Object.fromEntries(Object.entries(values).map(([name, text]) => [`sluice.dev/${name}`, text]))).problems.map(
+        ({ code, field, message }) => `${code} ${field}: ${message}`,
+      );
+    assert.deepEqual(told({ "outlier-ejection": "0", "outlier-ejection-5xx": "true" }), [
+      'ConflictingAnnotation metadata.annotations[sluice.dev/outlier-ejection-5xx]: "true" does nothing without sluice.dev/outlier-ejection; set that, too, or remove it',
+    ]);
+    assert.deepEqual(told({ "health-check-interval": "5s" }), [
+      'ConflictingAnnotation metadata.annotations[sluice.dev/health-check-interval]: "5s" does nothing without sluice.dev/health-check-path or sluice.dev/health-check-grpc-service; set that, too, or remove it',
+    ]);
+    assert.deepEqual(told({ "health-check-path": "/", "health-check-grpc-service": "" }), [
+      'ConflictingAnnotation metadata.annotations[sluice.dev/health-check-grpc-service]: "" is not used, for sluice.dev/health-check-path is set, too, and counts; remove one of them',
+    ]);
+    assert.deepEqual(told({ "outlier-ejection-5xx": "false", "outlier-ejection-percent": "50" }), []);
+    assert.deepEqual(
+      told({ "health-check-grpc-service": "", "health-check-interval": "5s", "outlier-ejection": "3" }),
+      [],
+    );
+    // It is the wrong one that is to be corrected first.
+    assert.deepEqual(
+      told({ "health-check-path": "healthz", "health-check-interval": "5s" }).map((line) => line.split(" ")[0]),
+      ["InvalidAnnotation"],
+    );
+  });
+
+  it("is asked for by a target without a fragment, which no server is sent", () => {
+    assert.deepEqual(options({ "health-check-path": "/a#b" }), {});
+    assert.notDeepEqual(options({ "health-check-path": "/a?b" }), {});
+  });
+
   it("has usual values for what an Ingress does not say", () => {
     assert.deepEqual(options({ "outlier-ejection": "5" }).ejection, {
       failures: 5,

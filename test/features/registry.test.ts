@@ -103,6 +103,34 @@ describe("readPolicy", () => {
     assert.deepEqual(read({ "sluice.dev/proxy-body-size": "2m", [`${nginx}proxy-body-size`]: "2m" }).problems, []);
   });
 
+  const idle: readonly [Readonly<Record<string, string>>, readonly string[]][] = [
+    [{ "upstream-hash-by": "$host", "load-balance": "ewma" }, ["load-balance"]],
+    [{ "upstream-hash-by-subset": "true" }, ["upstream-hash-by-subset"]],
+    [{ "upstream-hash-by": "$host", "upstream-hash-by-subset-size": "4" }, ["upstream-hash-by-subset-size"]],
+    [{ "upstream-hash-by": "$host", "upstream-hash-by-subset": "true", "upstream-hash-by-subset-size": "4" }, []],
+    [{ canary: "true", "canary-by-header-value": "b" }, ["canary-by-header-value"]],
+    [
+      { canary: "true", "canary-by-header": "X", "canary-by-header-value": "b", "canary-by-header-pattern": "b+" },
+      ["canary-by-header-pattern"],
+    ],
+    [{ canary: "true", "canary-weight-total": "1000" }, ["canary-weight-total"]],
+    [{ canary: "true", "canary-weight": "5", "canary-weight-total": "1000" }, []],
+  ];
+  for (const [annotations, named] of idle) {
+    it(`tells of ${named.join() || "nothing"} as doing nothing in ${JSON.stringify(annotations)}`, () => {
+      const { problems } = read(annotations);
+      assert.deepEqual(
+        problems.map(({ code, field }) => [code, field]),
+        named.map((name) => ["ConflictingAnnotation", `metadata.annotations[${nginx}${name}]`]),
+      );
+    });
+  }
+
+  it("says of an annotation of canaries at an Ingress that is none just that", () => {
+    const codes = read({ "canary-by-header-value": "b" }).problems.map(({ code }) => code);
+    assert.deepEqual(codes, ["CanaryAnnotation"]);
+  });
+
   it("reads what is Sluice's own under sluice.dev/ alone", () => {
     assert.deepEqual(read({ "sluice.dev/proxy-protocol": "V2" }).upstreamOptions, { sendProxy: 2 });
     const { upstreamOptions, problems } = read({ "proxy-protocol": "v2" });
@@ -234,7 +262,7 @@ describe("readPolicy", () => {
         canary: "true",
         "backend-protocol": "FCGI",
         "auth-url": "http://auth",
-        "load-balance": "ewma",
+        "service-upstream": "true",
         "sluice.dev/upstream-hash-by": "$host",
       });
       assert.deepEqual([closed, canary], [null, rule]);
