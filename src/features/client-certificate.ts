@@ -56,11 +56,13 @@ export const clientCertificate = defineFeature({
     "auth-tls-verify-depth": {
       ...chainDepth,
       default: 1,
+      needs: ["auth-tls-secret"],
       summary: "Intermediate certificates between the client's own and the root, at most.",
     },
     "auth-tls-error-page": {
       ...optional(page),
       default: null,
+      needs: ["auth-tls-secret"],
       summary: "Redirects clients without a good certificate there with 302, instead of the 400.",
     },
     "auth-tls-match-cn": {
@@ -73,6 +75,7 @@ export const clientCertificate = defineFeature({
     "auth-tls-pass-certificate-to-upstream": {
       ...boolean,
       default: false,
+      needs: ["auth-tls-secret"],
       summary: "Sends the certificate to the upstream, URL-encoded PEM in `ssl-client-cert`.",
     },
   },

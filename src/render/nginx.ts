@@ -158,10 +158,12 @@ function file(path: string, content: string): RenderedFile {
 }
 
 function upstreamNotes(upstreams: readonly Upstream[]): readonly Note[] {
-  return upstreams.filter(isUsable).flatMap(({ service, options }) => {
+  const notes = upstreams.filter(isUsable).flatMap(({ service, options }) => {
     const place = `Service ${service.namespace}/${service.name}:${service.port}`;
     return balanceDifferences(options).map((reason) => ({ ingress: "", place, reason }));
   });
+  // Ingresses that ask different things of a Service have an upstream of it each, and some of what they ask alike.
+  return [...new Map(notes.map((note) => [`${note.place} ${note.reason}`, note])).values()];
 }
 
 /** nginx refuses an upstream without endpoints; the locations that lead to one answer 503. */

@@ -114,6 +114,10 @@ describe("readPolicy", () => {
       ["canary-by-header-pattern"],
     ],
     [{ canary: "true", "canary-weight-total": "1000" }, ["canary-weight-total"]],
+    [{ "auth-tls-verify-depth": "2" }, ["auth-tls-verify-depth"]],
+    [{ "auth-tls-error-page": "https://e.example/" }, ["auth-tls-error-page"]],
+    [{ "auth-tls-pass-certificate-to-upstream": "true" }, ["auth-tls-pass-certificate-to-upstream"]],
+    [{ "auth-tls-secret": "shop/ca", "auth-tls-verify-depth": "2" }, []],
     [{ canary: "true", "canary-weight": "5", "canary-weight-total": "1000" }, []],
   ];
   for (const [annotations, named] of idle) {

@@ -23,6 +23,15 @@ describe("the upstreams", () => {
     assert.ok(rendered.comments.some((comment) => comment.includes("evil.example 80")));
   });
 
+  it("of one Service are told of once where nginx cannot do what several of them ask for", () => {
+    const ejection = { failures: 3, baseTime: 1_000, longestTime: 1_000, percent: 50, serverErrors: false };
+    const upstreams = [2, 3].map((failures) =>
+      upstream("web", { key: `shop/web/80/${failures}`, options: { ejection: { ...ejection, failures } } }),
+    );
+    const { notes } = render(snapshot({ upstreams: [...upstreams, upstream("api", { options: { ejection } })] }));
+    assert.deepEqual(notes.map(({ place }) => place).sort(), ["Service shop/api:80", "Service shop/web:80"]);
+  });
+
   it("are left out when they have no endpoint, and their locations answer 503", () => {
     const rendered = render(
       snapshot({ hosts: [host("a.example", route("/", "web"))], upstreams: [upstream("web", { endpoints: [] })] }),
