@@ -2,7 +2,6 @@
  * Cuts the text of a manifest file into parts that can be parsed on their own: YAML documents, or JSON objects one
  * after the other. A large file of which one part changed then costs the parse of that part.
  */
-import { parsePlainYaml } from "./plain-yaml.ts";
 import { parseYaml, type RawDocument, type Unparsable } from "./yaml.ts";
 
 export interface Part {
@@ -28,8 +27,7 @@ export function parsePart(text: string): readonly RawDocument[] | Unparsable {
     const document = parseJson(text);
     if (document !== null) return [document];
   }
-  const plain = parsePlainYaml(text);
-  return plain === null ? parseYaml(text) : [plain];
+  return parseYaml(text);
 }
 
 function splitYaml(text: string): readonly number[] {

@@ -22,6 +22,9 @@ async function start(root: string, surroundings: Surroundings): Promise<Started>
   const { site, directory, backendPort, certificate } = surroundings;
   const manifests = join(directory, "manifests");
   mkdirSync(manifests);
+  // Both the directory of manifests and the one that holds it are watched.
+  const unwatched = join(directory, "unwatched");
+  mkdirSync(unwatched);
   for (const [name, text] of manifestFiles(site, backendPort, certificate)) writeFileSync(join(manifests, name), text);
   const adminPort = await freePort();
   const flags = {
@@ -46,8 +49,8 @@ async function start(root: string, surroundings: Surroundings): Promise<Started>
           const service = services[tick % services.length] ?? "";
           const address = Math.floor(tick / services.length) % 2 === 0 ? "127.0.0.2" : "127.0.0.1";
           const file = join(manifests, sliceFile(service));
-          // Beside the directory, which is watched, and renamed into it: nothing reads half a file.
-          const written = join(directory, "written.yaml");
+          // Renamed into the directory: nothing reads half a file.
+          const written = join(unwatched, "written.yaml");
           writeFileSync(written, endpointSlice(service, address, backendPort));
           renameSync(written, file);
         }
