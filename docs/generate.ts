@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { annotationsReference, problemsReference } from "../src/features/reference.ts";
-import { metricsReference } from "../src/serve/metrics.ts";
+import { metricsReference } from "../src/serve/metrics/metrics.ts";
 import { configMapReference } from "../src/settings/config-map-reference.ts";
 import { settingsReference } from "../src/settings/reference.ts";
 import { type ChartSources, chartReadme } from "./chart.ts";

@@ -8,7 +8,7 @@ import type { Log } from "../log.ts";
 import { type Admin, startAdmin } from "../serve/admin.ts";
 import { collectAfterLoading } from "../serve/collect.ts";
 import { type DataPlane, startDataPlane } from "../serve/dataplane.ts";
-import { LogSink } from "../serve/log-sink.ts";
+import { LogSink } from "../serve/log/log-sink.ts";
 import type { Settings } from "../settings.ts";
 import { ExternalNames } from "../sources/dns.ts";
 import type { Publisher } from "../sources/kubernetes/publisher.ts";

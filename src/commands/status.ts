@@ -5,8 +5,8 @@ import { emptySnapshot, type Snapshot } from "../model/snapshot.ts";
 import type { AdminSource } from "../serve/admin.ts";
 import type { DataPlane } from "../serve/dataplane.ts";
 import type { UpstreamHealth } from "../serve/health/endpoint-health.ts";
-import type { ClusterGauges, Gauges } from "../serve/metric.ts";
-import { Metrics } from "../serve/metrics.ts";
+import type { ClusterGauges, Gauges } from "../serve/metrics/metric.ts";
+import { Metrics } from "../serve/metrics/metrics.ts";
 import type { Cluster } from "./cluster.ts";
 
 export interface StatusParts {

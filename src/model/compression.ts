@@ -1,4 +1,4 @@
-/** What settings say of compression; what it means for a response is decided in proxy/compression.ts. */
+/** What settings say of compression; what it means for a response is decided in proxy/compression. */
 
 /** The names are those of Settings; levels are the library's, lengths are in bytes. */
 export interface CompressionSettings {

@@ -4,13 +4,13 @@
  */
 import type { Member } from "./balance/member.ts";
 import type { Client } from "./client.ts";
-import type { EndpointPool } from "./endpoint-pool.ts";
 import { isReplayable, type RequestExchange } from "./exchange.ts";
 import { type ProxyFailure, statusOf } from "./failure.ts";
 import type { LiveRoute } from "./live-route.ts";
-import type { LiveUpstream } from "./live-upstream.ts";
 import type { Plane } from "./plane.ts";
 import { replyStatus } from "./reply.ts";
+import type { EndpointPool } from "./upstream/endpoint-pool.ts";
+import type { LiveUpstream } from "./upstream/live-upstream.ts";
 
 /**
  * Endpoints tried for one request, as ingress-nginx's proxy-next-upstream-tries. One that refuses the connection at once

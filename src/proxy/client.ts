@@ -1,6 +1,6 @@
 /**
  * The narrow waist between a protocol that clients speak and the half that speaks to upstreams: what forward.ts asks of
- * whoever holds the client's connection. HTTP/1.1 implements it in serve/http1.ts.
+ * whoever holds the client's connection. HTTP/1.1 implements it in serve/client/http1.ts.
  */
 import type { TunnelSide } from "./tunnel.ts";
 

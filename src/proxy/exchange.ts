@@ -11,7 +11,7 @@ import type { AskedHost } from "./asked-hosts.ts";
 import type { WatchedTry } from "./balance/watch.ts";
 import type { LiveRoute } from "./live-route.ts";
 import type { ClientText } from "./logged.ts";
-import type { PeerTls } from "./peer-tls.ts";
+import type { PeerTls } from "./tls/peer-tls.ts";
 
 /** What is known of a client's connection, the same for all its requests unless settings change. */
 export interface Peer {

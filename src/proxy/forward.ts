@@ -5,20 +5,20 @@
 import { chunkHeader, lastChunk } from "../wire/chunked.ts";
 import { Attempts, failure } from "./attempts.ts";
 import type { Client } from "./client.ts";
-import type { ConnectionOwner, UpstreamConnection } from "./connection.ts";
-import type { EndpointPool } from "./endpoint-pool.ts";
 import { hasNoBody, isReplayable, type RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { LiveRoute } from "./live-route.ts";
-import type { LiveUpstream } from "./live-upstream.ts";
-import { writeText } from "./native-stream.ts";
 import type { Plane } from "./plane.ts";
-import { prefaceOf } from "./preface.ts";
 import { ResponseRelay } from "./relay.ts";
+import { writeText } from "./socket/native-stream.ts";
+import { type TurnWriter, writeThisTurn } from "./socket/turn.ts";
+import { isFull, writeTogether } from "./socket/write.ts";
 import { tunnel } from "./tunnel.ts";
-import { type TurnWriter, writeThisTurn } from "./turn.ts";
+import type { ConnectionOwner, UpstreamConnection } from "./upstream/connection.ts";
+import type { EndpointPool } from "./upstream/endpoint-pool.ts";
+import type { LiveUpstream } from "./upstream/live-upstream.ts";
+import { prefaceOf } from "./upstream/preface.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
-import { isFull, writeTogether } from "./write.ts";
 
 /**
  * A request that must not be sent twice takes no connection that lay idle longer, in milliseconds: common servers close

@@ -5,14 +5,14 @@
 import { normaliseTarget } from "../router/target.ts";
 import { clientBehindProxy, isRequestId } from "../wire/forwarded.ts";
 import type { Client } from "./client.ts";
-import { admitClient } from "./client-auth.ts";
-import { mayHaveEncodedAnswer } from "./compression.ts";
-import { Compressor } from "./compressor.ts";
+import { mayHaveEncodedAnswer } from "./compression/compression.ts";
+import { Compressor } from "./compression/compressor.ts";
 import type { RequestExchange } from "./exchange.ts";
 import { Forward } from "./forward.ts";
 import { Http2Forward } from "./http2-forward.ts";
 import type { Plane } from "./plane.ts";
 import { reply, replyStatus } from "./reply.ts";
+import { admitClient } from "./tls/client-auth.ts";
 import type { UpstreamHalf } from "./upstream-half.ts";
 
 /** Returns the upstream half, which wants the request's body; null when the request has been answered. */

@@ -3,8 +3,8 @@ import type { RouteHooks } from "../features/exchange.ts";
 import type { Timeouts } from "../model/policy.ts";
 import type { Route } from "../model/snapshot.ts";
 import type { ChooseCanary } from "./canary.ts";
-import type { LiveUpstream } from "./live-upstream.ts";
 import type { RouteText } from "./logged.ts";
+import type { LiveUpstream } from "./upstream/live-upstream.ts";
 
 export interface LiveRoute {
   readonly route: Route;

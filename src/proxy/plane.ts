@@ -4,7 +4,7 @@
  */
 import type { ResponseHead } from "../wire/response-head.ts";
 import type { AskedHosts } from "./asked-hosts.ts";
-import type { Compression } from "./compression.ts";
+import type { Compression } from "./compression/compression.ts";
 import type { RequestExchange } from "./exchange.ts";
 import type { ProxyFailure } from "./failure.ts";
 import type { LiveRoute } from "./live-route.ts";

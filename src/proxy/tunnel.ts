@@ -6,9 +6,9 @@ import type { Duplex } from "node:stream";
 import type { RequestExchange } from "./exchange.ts";
 import type { LiveRoute } from "./live-route.ts";
 import type { Plane } from "./plane.ts";
-import { listenTo, type Source } from "./read-buffer.ts";
+import { listenTo, type Source } from "./socket/read-buffer.ts";
+import { isFull } from "./socket/write.ts";
 import { Deadline } from "./wheel.ts";
-import { isFull } from "./write.ts";
 
 export interface TunnelSide extends Source {
   /** Bytes read before the tunnel began. */

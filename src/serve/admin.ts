@@ -9,7 +9,7 @@ import { setImmediate } from "node:timers/promises";
 import { formatProblem, type Problem } from "../model/problem.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import type { UpstreamHealth } from "./health/endpoint-health.ts";
-import { type ListenError, listenFailure } from "./listen-failure.ts";
+import { type ListenError, listenFailure } from "./ports/listen-failure.ts";
 
 export interface AdminSource {
   /** Why requests should not be sent here yet, or any more; empty when they should. */

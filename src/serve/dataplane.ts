@@ -10,12 +10,12 @@ import type { PrivateKeys, Snapshot } from "../model/snapshot.ts";
 import { makeDefaultCertificate } from "./default-certificate.ts";
 import { passedIdentities } from "./front/passthrough.ts";
 import { Health, type HealthState } from "./health/health.ts";
-import { sharesPorts, socketsOf } from "./listening-sockets.ts";
 import { LoadRegistry } from "./loads.ts";
 import { type UnavailablePort, type WorkerSettings, workerSettings } from "./messages.ts";
-import { snapshotLabels } from "./route-labels.ts";
-import { SeriesRegistry } from "./series.ts";
-import { WorkerCounters } from "./shared.ts";
+import { snapshotLabels } from "./metrics/route-labels.ts";
+import { SeriesRegistry } from "./metrics/series.ts";
+import { WorkerCounters } from "./metrics/shared.ts";
+import { sharesPorts, socketsOf } from "./ports/listening-sockets.ts";
 import { type StreamIdentity, StreamRegistry, streamLabels } from "./stream/counters.ts";
 import { Workers } from "./workers.ts";
 

@@ -6,26 +6,26 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Host } from "../model/snapshot.ts";
 import type { Peer } from "../proxy/exchange.ts";
-import type { PeerTls } from "../proxy/peer-tls.ts";
+import type { PeerTls } from "../proxy/tls/peer-tls.ts";
 import { clientHeaders } from "../wire/forwarded.ts";
 import type { Offence } from "../wire/http2/protocol.ts";
 import { bareAddress } from "./address-set.ts";
-import { adopt, adoptTls } from "./adopt.ts";
+import { adopt, adoptTls } from "./client/adopt.ts";
 import {
   type ClientConnection,
   type ClientLimits,
   type ClientSource,
   type ConnectionHost,
   limitsOf,
-} from "./connection-host.ts";
+} from "./client/connection-host.ts";
+import { Http1Connection } from "./client/http1.ts";
+import { Http2Connection } from "./client/http2.ts";
 import { Arrivals } from "./front/arrivals.ts";
 import { PassthroughHosts } from "./front/passthrough.ts";
 import type { RefusedHeader, ToldClient } from "./front/proxy-header.ts";
 import { withEarly } from "./front/with-early.ts";
-import { Http1Connection } from "./http1.ts";
-import { Http2Connection } from "./http2.ts";
-import { ListeningSockets } from "./listening-sockets.ts";
 import type { ListenOn, WorkerSettings } from "./messages.ts";
+import { ListeningSockets } from "./ports/listening-sockets.ts";
 import type { StreamHost } from "./stream/port.ts";
 import { bareServerName, TlsHosts, type TlsHostsParts } from "./tls/hosts.ts";
 import type { WorkerPlane } from "./worker-plane.ts";

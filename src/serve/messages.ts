@@ -7,10 +7,10 @@ import type { LogFields } from "../log.ts";
 import type { CompressionSettings } from "../model/compression.ts";
 import type { SnapshotPatch } from "../model/patch.ts";
 import type { TlsSettings } from "../settings/tls.ts";
-import type { Place, StreamPlace } from "./find-ports.ts";
 import type { HealthChange } from "./health/endpoint-health.ts";
 import type { LoadUpdate } from "./loads.ts";
-import type { SeriesUpdate } from "./series.ts";
+import type { SeriesUpdate } from "./metrics/series.ts";
+import type { Place, StreamPlace } from "./ports/find-ports.ts";
 import type { KeyPair } from "./tls/key-pair.ts";
 
 /** The settings that a worker reads; the same names as in Settings. All of them may change while it runs. */

@@ -6,14 +6,14 @@ import { Worker } from "node:worker_threads";
 import type { Log } from "../log.ts";
 import { diffSnapshots, type SnapshotPatch, streamKey } from "../model/patch.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
-import { findPorts, type Place } from "./find-ports.ts";
 import type { HealthChange } from "./health/endpoint-health.ts";
 import type { Health } from "./health/health.ts";
 import type { LoadRegistry } from "./loads.ts";
 import type { FromWorker, ListenOn, ToWorker, UnavailablePort, WorkerSettings, WorkerStart } from "./messages.ts";
-import { PortClaims } from "./port-claims.ts";
+import type { SeriesRegistry, SeriesUpdate } from "./metrics/series.ts";
+import { findPorts, type Place } from "./ports/find-ports.ts";
+import { PortClaims } from "./ports/port-claims.ts";
 import { workerThread } from "./priority.ts";
-import type { SeriesRegistry, SeriesUpdate } from "./series.ts";
 import type { StreamRegistry } from "./stream/counters.ts";
 
 /** A worker that dies within this many milliseconds of its start is replaced after a pause, twice as long each time. */

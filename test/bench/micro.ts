@@ -4,12 +4,12 @@
  */
 import { performance } from "node:perf_hooks";
 import { emptySnapshot } from "../../src/model/snapshot.ts";
-import { type AccessLogFormat, formatAccessLine } from "../../src/serve/access-log.ts";
-import { AccessLogBatch } from "../../src/serve/log-batch.ts";
-import type { LoggedRequest, LoggedRoute } from "../../src/serve/logged-request.ts";
-import { Metrics } from "../../src/serve/metrics.ts";
-import { SeriesRegistry, SeriesTable } from "../../src/serve/series.ts";
-import { WorkerCounters } from "../../src/serve/shared.ts";
+import { type AccessLogFormat, formatAccessLine } from "../../src/serve/log/access-log.ts";
+import { AccessLogBatch } from "../../src/serve/log/log-batch.ts";
+import type { LoggedRequest, LoggedRoute } from "../../src/serve/log/logged-request.ts";
+import { Metrics } from "../../src/serve/metrics/metrics.ts";
+import { SeriesRegistry, SeriesTable } from "../../src/serve/metrics/series.ts";
+import { WorkerCounters } from "../../src/serve/metrics/shared.ts";
 import { StreamRegistry } from "../../src/serve/stream/counters.ts";
 
 const peer: LoggedRequest["peer"] = { address: "10.1.2.3", http2: false, logged: null };

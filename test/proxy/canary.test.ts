@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { CanaryRule } from "../../src/model/canary.ts";
 import { compileCanaries } from "../../src/proxy/canary.ts";
-import { seriesLayout } from "../../src/serve/shared.ts";
+import { seriesLayout } from "../../src/serve/metrics/shared.ts";
 import { type FakeRequest, request } from "../features/read.ts";
 import { seeded } from "../support/balance.ts";
 import { answering, ok, oneRoute, TestPlane, TestUpstream, until } from "../support/test-plane.ts";

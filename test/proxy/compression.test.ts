@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { CompressionSettings } from "../../src/model/compression.ts";
-import { compileCompression, judgeResponse } from "../../src/proxy/compression.ts";
-import { EncoderMemory } from "../../src/proxy/encoder.ts";
+import { compileCompression, judgeResponse } from "../../src/proxy/compression/compression.ts";
+import { EncoderMemory } from "../../src/proxy/compression/encoder.ts";
 import { parseRequestHead, RequestHead } from "../../src/wire/request-head.ts";
 
 const settings: CompressionSettings = {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import type { Client } from "../../src/proxy/client.ts";
-import { compileCompression } from "../../src/proxy/compression.ts";
-import { Compressor } from "../../src/proxy/compressor.ts";
-import { EncoderMemory } from "../../src/proxy/encoder.ts";
+import { compileCompression } from "../../src/proxy/compression/compression.ts";
+import { Compressor } from "../../src/proxy/compression/compressor.ts";
+import { EncoderMemory } from "../../src/proxy/compression/encoder.ts";
 import type { RequestExchange } from "../../src/proxy/exchange.ts";
 import type { UpstreamHalf } from "../../src/proxy/upstream-half.ts";
 import { parseRequestHead, RequestHead } from "../../src/wire/request-head.ts";

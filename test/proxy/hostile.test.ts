@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { connect, constants } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { workerLayout } from "../../src/serve/shared.ts";
+import { workerLayout } from "../../src/serve/metrics/shared.ts";
 import { type Message, MessageReader, valuesOf } from "../support/message-reader.ts";
 import { answering, ok, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Snapshot } from "../../src/model/snapshot.ts";
-import { http2OffenceSlot, http2Offences, workerLayout } from "../../src/serve/shared.ts";
+import { http2OffenceSlot, http2Offences, workerLayout } from "../../src/serve/metrics/shared.ts";
 import { errorCode, flag, frameType } from "../../src/wire/http2/protocol.ts";
 import {
   block,

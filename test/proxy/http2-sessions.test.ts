@@ -1,7 +1,7 @@
 /** The connections of one endpoint over HTTP/2, on a clock of the test's own: when they are kept, and when they end. */
 import assert from "node:assert/strict";
-import { defaultPoolLimits, EndpointPool } from "../../src/proxy/endpoint-pool.ts";
-import type { UpstreamStreamHandler } from "../../src/proxy/http2-session.ts";
+import { defaultPoolLimits, EndpointPool } from "../../src/proxy/upstream/endpoint-pool.ts";
+import type { UpstreamStreamHandler } from "../../src/proxy/upstream/http2-session.ts";
 import { TimingWheel } from "../../src/proxy/wheel.ts";
 import { frameType } from "../../src/wire/http2/protocol.ts";
 import type { Stream } from "../../src/wire/http2/stream.ts";

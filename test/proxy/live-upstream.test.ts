@@ -4,7 +4,7 @@ import type { Upstream, UpstreamOptions } from "../../src/model/snapshot.ts";
 import { measure } from "../../src/proxy/balance/ewma.ts";
 import { privatePlace } from "../../src/proxy/balance/load.ts";
 import type { Member } from "../../src/proxy/balance/member.ts";
-import { LiveUpstream } from "../../src/proxy/live-upstream.ts";
+import { LiveUpstream } from "../../src/proxy/upstream/live-upstream.ts";
 import { request } from "../features/read.ts";
 import { pool, seeded } from "../support/balance.ts";
 

@@ -5,10 +5,10 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
-import { writeText } from "../../src/proxy/native-stream.ts";
-import type { Source } from "../../src/proxy/read-buffer.ts";
-import { isFull } from "../../src/proxy/write.ts";
-import { adopt, adoptTls } from "../../src/serve/adopt.ts";
+import { writeText } from "../../src/proxy/socket/native-stream.ts";
+import type { Source } from "../../src/proxy/socket/read-buffer.ts";
+import { isFull } from "../../src/proxy/socket/write.ts";
+import { adopt, adoptTls } from "../../src/serve/client/adopt.ts";
 import { makeCertificate } from "../support/pki.ts";
 import { until } from "../support/test-plane.ts";
 
@@ -191,7 +191,7 @@ describe("a socket that reads and writes directly", () => {
     const program = `
       process.binding = undefined;
       const { createServer, connect } = await import("node:net");
-      const { adopt } = await import(${JSON.stringify(fileURLToPath(new URL("../../src/serve/adopt.ts", import.meta.url)))});
+      const { adopt } = await import(${JSON.stringify(fileURLToPath(new URL("../../src/serve/client/adopt.ts", import.meta.url)))});
       const server = createServer({ pauseOnConnect: true }, (accepted) => {
         const { socket, listen } = adopt(accepted, {});
         listen((chunk) => { socket.end(chunk.toString("latin1").toUpperCase(), "latin1"); return false; });

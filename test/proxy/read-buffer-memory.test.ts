@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { ReadBuffer, type Take } from "../../src/proxy/read-buffer.ts";
+import { ReadBuffer, type Take } from "../../src/proxy/socket/read-buffer.ts";
 
 describe("the memory that a socket reads into", () => {
   let server: Server;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import { ReadBuffer } from "../../src/proxy/read-buffer.ts";
+import { ReadBuffer } from "../../src/proxy/socket/read-buffer.ts";
 
 describe("the buffer that a socket reads into", () => {
   /** Reads each of the texts as a socket does; returns what was taken, with its memory as it is in the end. */

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import type { Snapshot } from "../../src/model/snapshot.ts";
-import { workerLayout } from "../../src/serve/shared.ts";
+import { workerLayout } from "../../src/serve/metrics/shared.ts";
 import { oneRoute, TestPlane, TestUpstream, until } from "../support/test-plane.ts";
 
 const seconds = Number(process.env.SLUICE_SOAK_SECONDS ?? 2);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { adviceOn } from "../../src/proxy/tls-alert.ts";
+import { adviceOn } from "../../src/proxy/tls/tls-alert.ts";
 
 describe("what to do about an alert of TLS", () => {
   it("is told where a client certificate is missing", () => {

@@ -1,6 +1,6 @@
 /** Messages that leave together: each once, in order, and none while whoever brings it is still at work. */
 import assert from "node:assert/strict";
-import { writeThisTurn } from "../../src/proxy/turn.ts";
+import { writeThisTurn } from "../../src/proxy/socket/turn.ts";
 
 describe("writes of a turn", () => {
   /** A turn of the event loop that brings so many, and what has been written when it is over. */

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
-import { formatAccessLine } from "../../src/serve/access-log.ts";
-import type { LoggedRequest } from "../../src/serve/logged-request.ts";
+import { formatAccessLine } from "../../src/serve/log/access-log.ts";
+import type { LoggedRequest } from "../../src/serve/log/logged-request.ts";
 
 /** A request with the fields of its route among its own, and when it ended. */
 type FlatRecord = Omit<LoggedRequest, "route" | "peer" | "asked"> &

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { findPorts, findTaken } from "../../src/serve/find-ports.ts";
-import { PortClaims } from "../../src/serve/port-claims.ts";
+import { findPorts, findTaken } from "../../src/serve/ports/find-ports.ts";
+import { PortClaims } from "../../src/serve/ports/port-claims.ts";
 import { closedPort } from "../support/test-plane.ts";
 
 const address = "127.0.0.1";

@@ -3,7 +3,7 @@
  * anything, and those who do a little of the same honestly are served. Raw frames over real connections.
  */
 import assert from "node:assert/strict";
-import { http2OffenceSlot } from "../../src/serve/shared.ts";
+import { http2OffenceSlot } from "../../src/serve/metrics/shared.ts";
 import { flag, frameType, type Offence, setting } from "../../src/wire/http2/protocol.ts";
 import {
   block,

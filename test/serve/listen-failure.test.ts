@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ListenError, listenFailure } from "../../src/serve/listen-failure.ts";
+import { type ListenError, listenFailure } from "../../src/serve/ports/listen-failure.ts";
 
 const flags = { port: "--http-port", address: "--bind-address" };
 

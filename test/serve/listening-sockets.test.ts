@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { ListeningSockets, socketsOf } from "../../src/serve/listening-sockets.ts";
+import { ListeningSockets, socketsOf } from "../../src/serve/ports/listening-sockets.ts";
 import { withoutDescriptors } from "../support/descriptors.ts";
 import { closedPort } from "../support/test-plane.ts";
 

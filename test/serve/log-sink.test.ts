@@ -3,8 +3,8 @@ import { execFileSync, spawn } from "node:child_process";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AccessLogBatch } from "../../src/serve/log-batch.ts";
-import { LogSink } from "../../src/serve/log-sink.ts";
+import { AccessLogBatch } from "../../src/serve/log/log-batch.ts";
+import { LogSink } from "../../src/serve/log/log-sink.ts";
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
@@ -167,7 +167,7 @@ describe("the log sink", () => {
   });
 
   it("lets a process exit while nobody reads its standard output", async () => {
-    const module = new URL("../../src/serve/log-sink.ts", import.meta.url).href;
+    const module = new URL("../../src/serve/log/log-sink.ts", import.meta.url).href;
     const code = `import { LogSink } from ${JSON.stringify(module)};
       const sink = new LogSink();
       sink.write(Buffer.alloc(1 << 20, "x"));

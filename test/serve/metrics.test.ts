@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { Registry } from "prom-client";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
-import { labelText } from "../../src/serve/exposition.ts";
-import type { Gauges } from "../../src/serve/metric.ts";
-import { metrics } from "../../src/serve/metric-table.ts";
-import { Metrics, metricsReference } from "../../src/serve/metrics.ts";
-import { type SeriesLabels, SeriesRegistry, SeriesTable } from "../../src/serve/series.ts";
-import { WorkerCounters } from "../../src/serve/shared.ts";
+import { labelText } from "../../src/serve/metrics/exposition.ts";
+import type { Gauges } from "../../src/serve/metrics/metric.ts";
+import { metrics } from "../../src/serve/metrics/metric-table.ts";
+import { Metrics, metricsReference } from "../../src/serve/metrics/metrics.ts";
+import { type SeriesLabels, SeriesRegistry, SeriesTable } from "../../src/serve/metrics/series.ts";
+import { WorkerCounters } from "../../src/serve/metrics/shared.ts";
 import { StreamRegistry } from "../../src/serve/stream/counters.ts";
 
 const quiet: Gauges = {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
-import { headerRefusals, workerLayout } from "../../src/serve/shared.ts";
+import { headerRefusals, workerLayout } from "../../src/serve/metrics/shared.ts";
 import type { ProxiedConnection } from "../../src/wire/proxied-connection.ts";
 import { formatProxyHeader } from "../../src/wire/proxy-protocol.ts";
 import { connectWithPreamble, type Sending } from "../support/preamble.ts";

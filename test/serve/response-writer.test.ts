@@ -1,7 +1,7 @@
 /** When bytes of responses leave: with the turn of the event loop, in order, and never half of what is cut short. */
 import assert from "node:assert/strict";
 import { Socket } from "node:net";
-import { ResponseWriter } from "../../src/serve/response-writer.ts";
+import { ResponseWriter } from "../../src/serve/client/response-writer.ts";
 
 /** A socket that is not connected to anything and notes what it is given. */
 class NotingSocket extends Socket {

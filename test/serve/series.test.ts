@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { firstBlockSeries } from "../../src/serve/label-registry.ts";
-import { type SeriesLabels, SeriesRegistry, SeriesTable, unroutedLabels } from "../../src/serve/series.ts";
-import { seriesLayout } from "../../src/serve/shared.ts";
+import { firstBlockSeries } from "../../src/serve/metrics/label-registry.ts";
+import { type SeriesLabels, SeriesRegistry, SeriesTable, unroutedLabels } from "../../src/serve/metrics/series.ts";
+import { seriesLayout } from "../../src/serve/metrics/shared.ts";
 
 const minute = 60_000;
 

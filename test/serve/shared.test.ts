@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { performance } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
-import { monitorLoop } from "../../src/serve/loop-monitor.ts";
+import { monitorLoop } from "../../src/serve/metrics/loop-monitor.ts";
 import {
   durationBounds,
   headerRefusals,
@@ -14,7 +14,7 @@ import {
   seriesLayout,
   WorkerCounters,
   workerLayout,
-} from "../../src/serve/shared.ts";
+} from "../../src/serve/metrics/shared.ts";
 
 const durationBuckets = durationBounds.length + 1;
 
@@ -183,7 +183,10 @@ describe("the counters of a worker", () => {
          const counters = new WorkerCounters(workerData.buffer);
          for (let index = 0; index < 1000; index++) counters.retried();
        });`,
-      { eval: true, workerData: { buffer, module: new URL("../../src/serve/shared.ts", import.meta.url).href } },
+      {
+        eval: true,
+        workerData: { buffer, module: new URL("../../src/serve/metrics/shared.ts", import.meta.url).href },
+      },
     );
     await new Promise((resolve) => thread.once("exit", resolve));
     assert.equal(new Float64Array(buffer)[workerLayout.retries], 1000);

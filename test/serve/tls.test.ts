@@ -10,7 +10,7 @@ import { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { emptySnapshot, type Snapshot } from "../../src/model/snapshot.ts";
-import { workerLayout } from "../../src/serve/shared.ts";
+import { workerLayout } from "../../src/serve/metrics/shared.ts";
 import { clientHello } from "../support/client-hello.ts";
 import { makeCertificate } from "../support/pki.ts";
 import { answering, ok, oneRoute, TestPlane, TestUpstream, until } from "../support/test-plane.ts";

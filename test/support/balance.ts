@@ -6,7 +6,7 @@ import { Load, privatePlace } from "../../src/proxy/balance/load.ts";
 import { makeBalancer } from "../../src/proxy/balance/make-balancer.ts";
 import { Member } from "../../src/proxy/balance/member.ts";
 import { SlowStart } from "../../src/proxy/balance/slow-start.ts";
-import { defaultPoolLimits, EndpointPool } from "../../src/proxy/endpoint-pool.ts";
+import { defaultPoolLimits, EndpointPool } from "../../src/proxy/upstream/endpoint-pool.ts";
 import { TimingWheel } from "../../src/proxy/wheel.ts";
 import { request } from "../features/read.ts";
 

@@ -2,7 +2,7 @@
  * An endpoint in one upstream, with what the choice among endpoints has to know of it. It stays the same object while the
  * endpoint stays in the upstream, however the others change.
  */
-import type { EndpointPool } from "../endpoint-pool.ts";
+import type { EndpointPool } from "../upstream/endpoint-pool.ts";
 import type { Load } from "./load.ts";
 
 export class Member {

@@ -5,7 +5,7 @@
 import type { Socket } from "node:net";
 import { admission } from "../../features/source-range.ts";
 import type { Endpoint, Host, Passthrough, ServiceRef } from "../../model/snapshot.ts";
-import type { LiveUpstream } from "../../proxy/live-upstream.ts";
+import type { LiveUpstream } from "../../proxy/upstream/live-upstream.ts";
 import { HostMap } from "../../router/hosts.ts";
 import { bareAddress } from "../address-set.ts";
 import type { StreamIdentity } from "../stream/counters.ts";

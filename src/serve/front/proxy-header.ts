@@ -5,7 +5,7 @@
 import type { Socket } from "node:net";
 import { readProxyHeader } from "../../wire/proxy-protocol.ts";
 import { addressSet, bareAddress } from "../address-set.ts";
-import type { headerRefusals } from "../shared.ts";
+import type { headerRefusals } from "../metrics/shared.ts";
 import type { FirstBytes } from "./first-bytes.ts";
 
 /** Whom a connection is from and where it was opened, when somebody in front of us tells it. */

@@ -1,6 +1,6 @@
 /** A client's connection of which something was read before it was known who is to read it. */
-import type { Take } from "../../proxy/read-buffer.ts";
-import type { ClientSource } from "../connection-host.ts";
+import type { Take } from "../../proxy/socket/read-buffer.ts";
+import type { ClientSource } from "../client/connection-host.ts";
 
 /** The source, and begin(), which gives `early` to whoever listens to it by then. Nothing may be read before that. */
 export function withEarly(

@@ -2,7 +2,7 @@
 import type { Log } from "../../log.ts";
 import type { SnapshotPatch } from "../../model/patch.ts";
 import type { PrivateKeys, ServiceRef } from "../../model/snapshot.ts";
-import { ClientTls } from "../../proxy/client-tls.ts";
+import { ClientTls } from "../../proxy/tls/client-tls.ts";
 import { HealthChecks } from "./checks.ts";
 import { EndpointHealth, type HealthChange, type HealthCount, type UpstreamHealth } from "./endpoint-health.ts";
 import { type Finding, type ProbeTarget, probe } from "./probe.ts";

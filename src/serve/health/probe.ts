@@ -9,8 +9,8 @@ import { connect as connectTls } from "node:tls";
 import type { HealthCheck } from "../../model/balance.ts";
 import type { Upstream } from "../../model/snapshot.ts";
 import { isOverTls } from "../../model/upstream-tls.ts";
-import type { TlsOptions } from "../../proxy/client-tls.ts";
-import { portShortage, shortages } from "../../proxy/dial.ts";
+import type { TlsOptions } from "../../proxy/tls/client-tls.ts";
+import { portShortage, shortages } from "../../proxy/upstream/dial.ts";
 import { formatProxyHeader } from "../../wire/proxy-protocol.ts";
 
 export interface ProbeTarget {

@@ -1,5 +1,5 @@
 /** A worker's questions to the main thread, whether it may share a port: see port-claims.ts. */
-import type { StreamPlace } from "../find-ports.ts";
+import type { StreamPlace } from "../ports/find-ports.ts";
 
 export class ClaimRequests {
   readonly #ask: (claim: number, place: StreamPlace) => void;

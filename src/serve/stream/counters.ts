@@ -1,6 +1,6 @@
 /** What is counted of TCP and UDP services: one series for each protocol, port and Service. See shared.ts and label-registry.ts. */
 import type { StreamService } from "../../model/snapshot.ts";
-import { LabelRegistry, LabelTable, type SeriesKind, type SeriesUpdate } from "../label-registry.ts";
+import { LabelRegistry, LabelTable, type SeriesKind, type SeriesUpdate } from "../metrics/label-registry.ts";
 
 export interface StreamLabels {
   readonly protocol: string;

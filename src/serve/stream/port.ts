@@ -1,7 +1,7 @@
 /** What a port of a TCP or UDP service needs of its worker, and what the worker may ask of it. */
 import type { StreamService } from "../../model/snapshot.ts";
 import type { TimingWheel } from "../../proxy/wheel.ts";
-import type { StreamRecord } from "../stream-log.ts";
+import type { StreamRecord } from "../log/stream-log.ts";
 import type { StreamCounters, StreamIdentity } from "./counters.ts";
 
 /** How PROXY headers of clients are read, as for HTTP (front/proxy-header.ts). */

@@ -5,8 +5,8 @@
 import { type Changes, isEmpty, streamKey } from "../../model/patch.ts";
 import type { StreamService } from "../../model/snapshot.ts";
 import { addressSet } from "../address-set.ts";
-import { lacksAddress, type StreamPlace } from "../find-ports.ts";
 import type { ListenOn, UnavailablePort, WorkerSettings } from "../messages.ts";
+import { lacksAddress, type StreamPlace } from "../ports/find-ports.ts";
 import type { HeaderRules, StreamHost, StreamPort } from "./port.ts";
 import { TcpPort } from "./tcp-port.ts";
 import { UdpPort } from "./udp-port.ts";

@@ -1,7 +1,7 @@
 /** The listener of one TCP service: accepts, and deals the endpoints out in turn. */
 import type { Socket } from "node:net";
 import type { Endpoint, StreamService } from "../../model/snapshot.ts";
-import { ListeningSockets } from "../listening-sockets.ts";
+import { ListeningSockets } from "../ports/listening-sockets.ts";
 import { type StreamHost, type StreamPort, socketOptions } from "./port.ts";
 import { TcpSession, type TcpSessionOwner } from "./tcp-session.ts";
 

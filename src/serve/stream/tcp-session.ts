@@ -5,9 +5,9 @@
  */
 import { connect, type Socket } from "node:net";
 import type { Endpoint, StreamService } from "../../model/snapshot.ts";
-import { errorCode, portShortage, shortages } from "../../proxy/dial.ts";
+import { isFull } from "../../proxy/socket/write.ts";
+import { errorCode, portShortage, shortages } from "../../proxy/upstream/dial.ts";
 import { Deadline } from "../../proxy/wheel.ts";
-import { isFull } from "../../proxy/write.ts";
 import type { ConnectionEnd } from "../../wire/proxied-connection.ts";
 import { formatProxyHeader, readProxyHeader } from "../../wire/proxy-protocol.ts";
 import { bareAddress } from "../address-set.ts";

@@ -4,7 +4,7 @@
  */
 import { isIPv6 } from "node:net";
 import type { Endpoint, StreamService } from "../../model/snapshot.ts";
-import { shortages } from "../../proxy/dial.ts";
+import { shortages } from "../../proxy/upstream/dial.ts";
 import { Deadline } from "../../proxy/wheel.ts";
 import { bareAddress } from "../address-set.ts";
 import type { StreamCounters } from "./counters.ts";

@@ -2,8 +2,8 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { type Demand, demandKey } from "../../model/client-auth.ts";
-import { intermediates } from "../../proxy/chain.ts";
-import { ClientCertificate, namedPeer, namelessPeer, type PeerTls } from "../../proxy/peer-tls.ts";
+import { intermediates } from "../../proxy/tls/chain.ts";
+import { ClientCertificate, namedPeer, namelessPeer, type PeerTls } from "../../proxy/tls/peer-tls.ts";
 
 /** For a handshake that asked for nothing. */
 export function plainPeer(socket: TLSSocket): PeerTls {

@@ -6,8 +6,8 @@
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket, type TlsOptions } from "node:tls";
 import type { Demand } from "../../model/client-auth.ts";
-import { splitChain } from "../../proxy/chain.ts";
-import type { PeerTls } from "../../proxy/peer-tls.ts";
+import { splitChain } from "../../proxy/tls/chain.ts";
+import type { PeerTls } from "../../proxy/tls/peer-tls.ts";
 import { plainPeer, readPeer } from "./client-certificate.ts";
 import type { KeyPair } from "./key-pair.ts";
 

@@ -7,7 +7,7 @@ import { createServer as createTls } from "node:tls";
 import type { HealthCheck } from "../../../src/model/balance.ts";
 import type { Upstream } from "../../../src/model/snapshot.ts";
 import type { UpstreamTls } from "../../../src/model/upstream-tls.ts";
-import { ClientTls } from "../../../src/proxy/client-tls.ts";
+import { ClientTls } from "../../../src/proxy/tls/client-tls.ts";
 import { type Finding, probe } from "../../../src/serve/health/probe.ts";
 import { readProxyHeader } from "../../../src/wire/proxy-protocol.ts";
 import { makeCertificate, testRoot } from "../../support/pki.ts";

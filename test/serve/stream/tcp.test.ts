@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import type { StreamService } from "../../../src/model/snapshot.ts";
-import { Metrics } from "../../../src/serve/metrics.ts";
+import { Metrics } from "../../../src/serve/metrics/metrics.ts";
 import { formatProxyHeader } from "../../../src/wire/proxy-protocol.ts";
 import { withoutDescriptors } from "../../support/descriptors.ts";
 import { freePorts } from "../../support/nginx.ts";
