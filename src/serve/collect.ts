@@ -1,10 +1,17 @@
 /**
- * Gives back what reading a large cluster for the first time has left behind: V8 collects when memory is allocated, and a
- * router that has all its routes allocates little of what grows old, so the leftovers would stay for hours, or until the
- * machine is short of memory, which other Pods feel first.
+ * Memory that V8 would take, or keep, and nobody needs. What reading a large cluster for the first time has left behind is
+ * given back: V8 collects when memory is allocated, and a router that has all its routes allocates little of what grows old,
+ * so the leftovers would stay for hours, or until the machine is short of memory, which other Pods feel first.
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+
+/**
+ * Of a worker's heap. For young objects V8 takes three semi-spaces of 16 MiB then; by itself it would go on to 32 after half a
+ * minute under load, 31 MiB more of each worker for nothing: a collection takes as long, whatever their size
+ * (docs/decisions/0073).
+ */
+export const heapLimits = { maxYoungGenerationSizeMb: 48 };
 
 /** Below so many objects or hosts there is little to give back. */
 const worthwhile = 500;

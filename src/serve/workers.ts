@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import type { Log } from "../log.ts";
 import { diffSnapshots, type SnapshotPatch, streamKey } from "../model/patch.ts";
 import { emptySnapshot, type PrivateKeys, type Snapshot } from "../model/snapshot.ts";
+import { heapLimits } from "./collect.ts";
 import type { HealthChange } from "./health/endpoint-health.ts";
 import type { Health } from "./health/health.ts";
 import type { LoadRegistry } from "./loads.ts";
@@ -186,7 +187,8 @@ export class Workers {
       workers: this.#options.starts.length,
       streamSeries: this.#options.streamSeries.everything(index),
     };
-    const worker = new Worker(new URL(entry, import.meta.url), { workerData, name: `${workerThread}-${index}` });
+    const options = { workerData, name: `${workerThread}-${index}`, resourceLimits: heapLimits };
+    const worker = new Worker(new URL(entry, import.meta.url), options);
     const slot: Slot = {
       index,
       worker,
