@@ -78,6 +78,8 @@ export class Workers {
   #listenOn: ListenOn | null = null;
   #closing = false;
   readonly #claims = new PortClaims();
+  /** A look at the ports under way: several workers that are replaced at once must not find each other. */
+  #looking: Promise<unknown> | null = null;
   /** By index: deaths in a row of young workers. */
   readonly #earlyDeaths: number[] = [];
   readonly #waiting = new Set<() => void>();
@@ -220,9 +222,6 @@ export class Workers {
     }
     if (!slot.drained) this.#letListen(slot, on);
   }
-
-  /** Several that are replaced at once must not find each other. */
-  #looking: Promise<unknown> | null = null;
 
   #failure = "the worker ended before it listened";
 

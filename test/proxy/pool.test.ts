@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import type { ConnectionOwner, UpstreamConnection } from "../../src/proxy/upstream/connection.ts";
 import { EndpointPool } from "../../src/proxy/upstream/endpoint-pool.ts";
-import type { PoolCounters } from "../../src/proxy/upstream/pool-counters.ts";
+import type { PoolCounters } from "../../src/proxy/upstream/live-endpoint.ts";
 import { TimingWheel } from "../../src/proxy/wheel.ts";
 
 const counters: PoolCounters = {

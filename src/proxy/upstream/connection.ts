@@ -6,10 +6,10 @@ import type { Socket } from "node:net";
 import type { ProxyFailure } from "../failure.ts";
 import { goDirect } from "../socket/native-stream.ts";
 import { ReadBuffer, type Source } from "../socket/read-buffer.ts";
-import { Deadline, type TimingWheel } from "../wheel.ts";
-import { type Destination, dial, dialFailure, errorCode, refusal } from "./dial.ts";
+import { Deadline } from "../wheel.ts";
+import { dial, dialFailure, errorCode, refusal } from "./dial.ts";
 import { hearOut } from "./hear-out.ts";
-import type { PoolCounters } from "./pool-counters.ts";
+import type { LiveEndpoint } from "./live-endpoint.ts";
 
 /** Bytes that are read at first; most answers fit. */
 const readSize = 8_192;
@@ -30,11 +30,7 @@ export interface ConnectionOwner {
 }
 
 /** Where a connection lies when nobody uses it. */
-export interface ConnectionPool extends Destination {
-  readonly wheel: TimingWheel;
-  readonly counters: PoolCounters;
-  /** Milliseconds that an idle connection is kept. */
-  readonly idleTimeout: number;
+export interface ConnectionPool extends LiveEndpoint {
   /** Takes back a connection whose exchange ended cleanly. */
   release(connection: UpstreamConnection): void;
   /** Forgets an idle connection that died. */

@@ -4,7 +4,7 @@ import type { TlsOptions } from "../tls/client-tls.ts";
 import type { TimingWheel } from "../wheel.ts";
 import { type ConnectionOwner, type ConnectionPool, UpstreamConnection } from "./connection.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
-import type { PoolCounters } from "./pool-counters.ts";
+import type { PoolCounters } from "./live-endpoint.ts";
 import { samePreface } from "./preface.ts";
 
 export interface PoolLimits {
@@ -26,20 +26,16 @@ export const defaultPoolLimits: PoolLimits = { idle: 320, idleTimeout: 60_000, r
 const privateIdleTimeout = 5_000;
 
 export class EndpointPool implements ConnectionPool {
-  /** "10.0.0.1:8080" or "[fd00::1]:8080". */
   readonly address: string;
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
-  /** What TLS is spoken with; null: none is. */
   readonly security: TlsOptions | null;
-  /** The version of the PROXY protocol that begins each connection; 0: none does. */
   readonly sendProxy: 0 | 1 | 2;
   readonly limits: PoolLimits;
   readonly wheel: TimingWheel;
   readonly counters: PoolCounters;
   readonly http2 = new Http2Sessions(this);
-  /** TLS session of the last connection, so that the next handshake is short. */
   session: Buffer | null = null;
   /** Last used last; taken from the end, so that the rest can grow old and close. */
   readonly #idle: UpstreamConnection[] = [];

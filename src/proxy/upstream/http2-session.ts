@@ -12,9 +12,9 @@ import { Session } from "../../wire/http2/session.ts";
 import type { SessionOwner } from "../../wire/http2/session-owner.ts";
 import type { Stream, StreamHandler } from "../../wire/http2/stream.ts";
 import { type TurnWriter, writeOn, writeSession, writeThisTurn } from "../socket/turn.ts";
-import { Deadline, type TimingWheel } from "../wheel.ts";
-import { type Destination, dial } from "./dial.ts";
-import type { PoolCounters } from "./pool-counters.ts";
+import { Deadline } from "../wheel.ts";
+import { dial } from "./dial.ts";
+import type { LiveEndpoint } from "./live-endpoint.ts";
 
 /** Requests under way on one connection, where the endpoint allows more. */
 export const streamsAtMost = 100;
@@ -54,14 +54,6 @@ export interface UpstreamStreamHandler extends StreamHandler {
   paused(): void;
 }
 
-/** The endpoint of a connection, and how long that is kept without a request. */
-export interface SessionPool extends Destination {
-  readonly wheel: TimingWheel;
-  readonly counters: PoolCounters;
-  /** Milliseconds. */
-  readonly idleTimeout: number;
-}
-
 /** The connections to one endpoint. */
 export interface Siblings {
   /** The endpoint has said how many streams it allows. */
@@ -81,7 +73,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   reads = 0;
   /** What it began with, before its own; null: nothing. */
   readonly preface: Buffer | null;
-  readonly #pool: SessionPool;
+  readonly #pool: LiveEndpoint;
   readonly #siblings: Siblings;
   readonly #socket: Socket;
   readonly #session: Session;
@@ -94,7 +86,7 @@ export class UpstreamSession implements SessionOwner, TurnWriter {
   #leaving = false;
   #ended = false;
 
-  constructor(pool: SessionPool, connectTimeout: number, siblings: Siblings, preface: Buffer | null) {
+  constructor(pool: LiveEndpoint, connectTimeout: number, siblings: Siblings, preface: Buffer | null) {
     this.#pool = pool;
     this.preface = preface;
     this.#siblings = siblings;

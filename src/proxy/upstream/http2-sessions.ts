@@ -2,17 +2,18 @@
  * HTTP/2 connections to one endpoint: few, each carrying many requests. A new one is opened when the others are full; one
  * that the endpoint says good-bye on finishes what it has and takes nothing new.
  */
-import { type SessionPool, type Siblings, streamsAtMost, UpstreamSession } from "./http2-session.ts";
+import { type Siblings, streamsAtMost, UpstreamSession } from "./http2-session.ts";
+import type { LiveEndpoint } from "./live-endpoint.ts";
 import { samePreface } from "./preface.ts";
 
 export class Http2Sessions implements Siblings {
-  readonly #pool: SessionPool;
+  readonly #pool: LiveEndpoint;
   /** Those that may take requests, the oldest first: so that the youngest become idle when there is less to do. */
   readonly #sessions: UpstreamSession[] = [];
   /** What the endpoint allows, as it last said: a new connection learns it too late for the requests that wait for it. */
   #allowed = streamsAtMost;
 
-  constructor(pool: SessionPool) {
+  constructor(pool: LiveEndpoint) {
     this.#pool = pool;
   }
 

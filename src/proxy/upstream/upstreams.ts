@@ -8,8 +8,8 @@ import { isOverTls, sentName, tlsName } from "../../model/upstream-tls.ts";
 import type { ClientTls } from "../tls/client-tls.ts";
 import type { TimingWheel } from "../wheel.ts";
 import { EndpointPool, type PoolLimits } from "./endpoint-pool.ts";
+import type { PoolCounters } from "./live-endpoint.ts";
 import { type BalanceParts, LiveUpstream } from "./live-upstream.ts";
-import type { PoolCounters } from "./pool-counters.ts";
 
 interface SecurityParts {
   readonly tls: ClientTls;
