@@ -1,6 +1,5 @@
 /** A port for the demo's TCP and UDP services: the usual one, so that what is printed is what others see, or one near by. */
-import { createSocket } from "node:dgram";
-import { createServer, isIPv6 } from "node:net";
+import { findTaken } from "../../serve/ports/find-ports.ts";
 
 const usual = 8090;
 const choices = 20;
@@ -17,21 +16,6 @@ export async function freeStreamPort(address: string, others: readonly number[])
 }
 
 async function isFree(address: string, port: number): Promise<boolean> {
-  return (await tcpIsFree(address, port)) && (await udpIsFree(address, port));
-}
-
-function tcpIsFree(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen({ host, port }, () => server.close(() => resolve(true)));
-  });
-}
-
-function udpIsFree(address: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
-    socket.once("error", () => socket.close(() => resolve(false)));
-    socket.bind({ address, port }, () => socket.close(() => resolve(true)));
-  });
+  const tcp = await findTaken({ protocol: "tcp", address, port });
+  return tcp === null && (await findTaken({ protocol: "udp", address, port })) === null;
 }
