@@ -179,6 +179,13 @@ function longFiles(files: readonly SourceFile[]): readonly string[] {
     .map(({ path, lines }) => `src/${path} has ${lines} lines, ${longestFile} are the limit; look for the second noun`);
 }
 
+/** A linter that removes an unused import takes the comment above it along. */
+function unexplainedFiles(files: readonly SourceFile[]): readonly string[] {
+  return files
+    .filter(({ introduced }) => !introduced)
+    .map(({ path }) => `src/${path} does not begin with a comment that says what it is for`);
+}
+
 function assertNone(violations: readonly string[]): void {
   assert.ok(violations.length === 0, `\n${violations.join("\n")}`);
 }
@@ -195,6 +202,7 @@ describe("the architecture", () => {
   it("keeps pure parts away from I/O", () => assertNone(impureImports(files)));
   it("keeps pure parts from waiting, and from clocks, randomness and the process", () => assertNone(impureCode(files)));
   it("keeps each package in the parts that know it", () => assertNone(strayPackages(files)));
+  it("says of each file what it is for", () => assertNone(unexplainedFiles(files)));
   it(`has no file longer than ${longestFile} lines`, () => assertNone(longFiles(files)));
 });
 
@@ -322,6 +330,13 @@ describe("the architecture test", () => {
     assert.equal(stray("router/a.ts", "left-pad"), 1);
     assert.equal(stray("sources/a.ts", "@kubernetes/client-node/dist/x.js"), 0);
     assert.equal(stray("model/a.ts", "@kubernetes/client-node"), 1);
+  });
+
+  it("looks for a comment at the beginning of a file", () => {
+    const unexplained = (text: string) => unexplainedFiles([readSource("model/a.ts", text)]).length;
+    assert.equal(unexplained("/** What it is for. */\nimport { b } from './b.ts';"), 0);
+    assert.equal(unexplained("#!/usr/bin/env node\n/**\n * What it is for.\n */"), 0);
+    assert.equal(unexplained("import { b } from './b.ts';\n\n/** Something else. */\nexport const a = b;"), 1);
   });
 
   it("counts the lines of a file", () => {

@@ -1,3 +1,7 @@
+/**
+ * The shape of a feature: one file declares its annotations, what they mean (policy), what a request meets (compile) and
+ * the nginx directives that do the same. The registry collects them; nothing about an annotation is written anywhere else.
+ */
 import type { Policy } from "../model/policy.ts";
 import type { ProblemCode } from "../model/problem.ts";
 import type { RequestHook, ResponseHook } from "./exchange.ts";

@@ -9,6 +9,8 @@ export interface SourceFile {
   /** From the root that was read, with "/" as separator. */
   readonly path: string;
   readonly lines: number;
+  /** It begins with a comment, behind a `#!` line where there is one. */
+  readonly introduced: boolean;
   readonly imports: readonly Import[];
   /** Comments, strings and regular expressions are blank; lines are where they were. */
   readonly code: string;
@@ -37,7 +39,8 @@ export function readSource(path: string, text: string): SourceFile {
     const specifier = found[2] ?? found[3] ?? found[4] ?? "";
     return { specifier, names: namesOf(found[1] ?? ""), line: lineAt(withStrings, found.index) };
   });
-  return { path, lines: text.trimEnd().split("\n").length, imports, code: blank(text, true) };
+  const introduced = /^(?:#!.*\n)?\/\*\*/.test(text);
+  return { path, lines: text.trimEnd().split("\n").length, introduced, imports, code: blank(text, true) };
 }
 
 /** The line, from 1, at a place in a text. */
